@@ -1,0 +1,109 @@
+"""One tree of errors: what is wrong, where it stands, what to try.
+
+AutotuneError
+├── SpaceError(ValueError)              a search space cannot be used
+├── DataError(ValueError)               a table cannot be used
+├── SettingsError(ValueError)           a setting has a value that it cannot have
+├── UnknownNameError(LookupError)       a name that nothing carries
+├── MissingPackageError(ImportError)    an optional package is not installed
+├── PlugInError(TypeError)              somebody's learner breaks the contract
+└── StudyError(RuntimeError)
+    ├── StudyMismatchError              a study of that name was made for something else
+    ├── StorageError                    the storage cannot be opened, read or written
+    └── NoSuccessfulTrialError          no trial ended with a score
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class AutotuneError(Exception):
+    """An error that a person can act on.
+
+    Parameters
+    ----------
+    problem : str
+        What is wrong, with the value that was found.
+    where : str, optional
+        The file and line, column, setting or study that it was found in.
+    hint : str, optional
+        What to type or do instead.
+
+    Examples
+    --------
+    >>> print(DataError("no column 'pric'", where="houses.csv", hint="target='price'"))
+    no column 'pric'
+      where: houses.csv
+      try:   target='price'
+    """
+
+    def __init__(self, problem: str, where: str | None = None, hint: str | None = None) -> None:
+        super().__init__(problem, where, hint)
+        self.problem = problem
+        self.where = where
+        self.hint = hint
+
+    def __str__(self) -> str:
+        lines = [self.problem]
+        if self.where:
+            lines.append(f"  where: {self.where}")
+        if self.hint:
+            lines.append(f"  try:   {self.hint}")
+        return "\n".join(lines)
+
+
+class SpaceError(AutotuneError, ValueError):
+    """A search space cannot be used as it is written."""
+
+
+class DataError(AutotuneError, ValueError):
+    """A table cannot be used as it is."""
+
+
+class SettingsError(AutotuneError, ValueError):
+    """A setting has a value that it cannot have."""
+
+
+class UnknownNameError(AutotuneError, LookupError):
+    """A name that nothing carries."""
+
+
+class MissingPackageError(AutotuneError, ImportError):
+    """An optional package is not installed."""
+
+
+class PlugInError(AutotuneError, TypeError):
+    """A learner, metric or splitter from outside breaks its contract."""
+
+
+class StudyError(AutotuneError, RuntimeError):
+    """Something is wrong with a study."""
+
+
+class StudyMismatchError(StudyError):
+    """A study of that name was made for another space, table, metric or folds."""
+
+
+class StorageError(StudyError):
+    """A storage cannot be opened, read or written."""
+
+
+class NoSuccessfulTrialError(StudyError):
+    """The study holds no trial that ended with a score."""
+
+
+def raise_all(problems: Sequence[AutotuneError]) -> None:
+    """Raise what was collected: one problem as it is, several as one error of the first one's type.
+
+    Parameters
+    ----------
+    problems : sequence of AutotuneError
+        Everything found wrong with one file or table; nothing is raised when it is empty.
+    """
+    if not problems:
+        return
+    if len(problems) == 1:
+        raise problems[0]
+    listed = "\n".join(f"{number}. {problem}" for number, problem in enumerate(problems, start=1))
+    raise type(problems[0])(f"{len(problems)} problems:\n{listed}")

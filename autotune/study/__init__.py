@@ -1,0 +1,1 @@
+"""The study: what was proposed and what came of it. The only rooms that know optuna."""

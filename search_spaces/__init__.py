@@ -1,0 +1,1 @@
+"""The built-in search spaces: one TOML file a learner, and ``automl``, which joins them."""
