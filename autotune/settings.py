@@ -43,7 +43,7 @@ class Settings:
     test_size: Any = _setting(
         0.2, "share or number of rows set aside for the final test, 0 for none, or a table of its own"
     )
-    sampler: Any = _setting("tpe", "sampler: tpe, random, gp, cmaes or qmc")
+    sampler: Any = _setting("tpe", "sampler: tpe, random, gp or qmc")
     pruner: Any = _setting("halving", "pruner: halving, median or none")
     n_jobs: int = _setting(1, "trials at a time, each in a process of its own; -1 for all cores", flag="int")
     storage: Any = _setting(None, "where the study lives: a database URL or the path of a SQLite file")

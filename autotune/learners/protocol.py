@@ -30,12 +30,12 @@ class Resources:
     ----------
     threads : int
         Threads for each member that trains; the workers' threads together never exceed the cores.
-    device : str
-        ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``, for the learners that can use one.
+    device : str or None
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``, for the learners that can use one; None is the best there is.
     """
 
     threads: int = 1
-    device: str = "cpu"
+    device: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +55,8 @@ class Member:
     validation : Rows or None
         Rows to predict at each step; None at the refit.
     cache : MutableMapping
-        Holds what was fitted on these training rows alone (encoders, binned data), from trial to trial. Keys are
-        tuples that begin with the name of the module that owns them.
+        Holds what was made of these rows alone (fitted encoders, binned data), from trial to trial; it lives and dies
+        with the member. Keys are tuples that begin with the name of the module that owns them.
     """
 
     problem: Problem
@@ -83,8 +83,8 @@ class Step:
     number : int
         Steps done, from 1: rounds of a booster, epochs of a network, 1 for a learner that trains in one go.
     advanced : tuple of int
-        Which members are now at this step. A learner that trains in lockstep names all of them; a one-shot learner names
-        one member at a time.
+        Which members are now at this step. A learner that trains in lockstep names all of them; a one-shot learner
+        names one member at a time.
     predictions : callable
         Called before the next step, returns the predictions on the validation rows of those members, in their order.
     models : callable
@@ -161,8 +161,11 @@ def one_shot(
         As given to ``train``; member ``i`` is fitted with seed ``seed + i``.
     """
     for index, member in enumerate(members):
-        model = fit(member, params, seed + index, resources)
-        yield Step(1, (index,), lambda: (_on_validation(member, model),), lambda: (model,))
+        yield _fitted(index, member, fit(member, params, seed + index, resources))
+
+
+def _fitted(index: int, member: Member, model: Model) -> Step:
+    return Step(1, (index,), lambda: (_on_validation(member, model),), lambda: (model,))
 
 
 def lockstep(

@@ -1,0 +1,77 @@
+"""autotune: hyperparameter tuning and AutoML that people trust with their real data.
+
+The map of the house, from the doors down; a room imports only from rooms below it.
+
+====================================  ==================================================================
+`autotune.api`, ``estimator``, ``cli``  the doors: arguments in, a Report shown
+`autotune.tuning`                     the story, from a plan to a report: read this first
+`autotune.console`                    progress and tables on a terminal
+`autotune.testing`                    contracts for authors of learners
+`autotune.report`                     what happened; text, table, save, load
+`autotune.plan`                       settings to a plan: every name resolved, every pairing checked
+`autotune.execution`                  the coordinator, and trials in this process or in workers
+`autotune.study`                      the study; the only rooms that know optuna
+`autotune.evaluation`                 cross-validation with the folds side by side
+`autotune.verdict`, ``predictor``     the test rows' judgement; a fitted model for people's tables
+`autotune.metrics`, ``learners``      what counts; what can be trained
+`autotune.spaces`, ``data``           what may vary; from files to tasks and folds
+`autotune.settings`, ``registry``, ``errors``  every setting once; names to things; one tree of errors
+====================================  ==================================================================
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from autotune.api import tune
+    from autotune.errors import AutotuneError
+    from autotune.estimator import AutoTuneClassifier, AutoTuneRegressor
+    from autotune.metrics import Metric
+    from autotune.report import Report, load
+    from autotune.spaces.params import Choice, Fixed, Float, Int
+    from autotune.spaces.space import Space
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "tune": "autotune.api",
+    "load": "autotune.report",
+    "Report": "autotune.report",
+    "AutoTuneClassifier": "autotune.estimator",
+    "AutoTuneRegressor": "autotune.estimator",
+    "AutotuneError": "autotune.errors",
+    "Metric": "autotune.metrics",
+    "Space": "autotune.spaces.space",
+    "Float": "autotune.spaces.params",
+    "Int": "autotune.spaces.params",
+    "Choice": "autotune.spaces.params",
+    "Fixed": "autotune.spaces.params",
+}
+
+__all__ = [
+    "AutoTuneClassifier",
+    "AutoTuneRegressor",
+    "AutotuneError",
+    "Choice",
+    "Fixed",
+    "Float",
+    "Int",
+    "Metric",
+    "Report",
+    "Space",
+    "load",
+    "tune",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name on first use, so that ``import autotune`` loads nothing heavy (PEP 562)."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'autotune' has no attribute {name!r}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PUBLIC])

@@ -1,0 +1,114 @@
+"""The one-line door: ``autotune.tune(data, target=…)``."""
+
+from __future__ import annotations
+
+import sys
+import time as clock
+from typing import Any
+
+from autotune.data.tables import read_table
+from autotune.plan import make_plan
+from autotune.report import Report
+from autotune.settings import DEFAULTS, Settings, make_settings
+from autotune.tuning import run
+from autotune.watcher import Watcher
+
+
+def tune(
+    data: Any,
+    y: Any = None,
+    *,
+    target: str | None = None,
+    task: Any = DEFAULTS.task,
+    metric: Any = DEFAULTS.metric,
+    space: Any = DEFAULTS.space,
+    n_trials: int | None = DEFAULTS.n_trials,
+    timeout: Any = DEFAULTS.timeout,
+    cv: Any = DEFAULTS.cv,
+    test_size: Any = DEFAULTS.test_size,
+    sampler: Any = DEFAULTS.sampler,
+    pruner: Any = DEFAULTS.pruner,
+    n_jobs: int = DEFAULTS.n_jobs,
+    storage: Any = DEFAULTS.storage,
+    study_name: str | None = DEFAULTS.study_name,
+    random_state: int | None = DEFAULTS.random_state,
+    groups: Any = DEFAULTS.groups,
+    time: Any = DEFAULTS.time,
+    positive: Any = DEFAULTS.positive,
+    sample_weight: Any = DEFAULTS.sample_weight,
+    refit: str = DEFAULTS.refit,
+    device: str | None = DEFAULTS.device,
+    progress: bool | None = DEFAULTS.progress,
+) -> Report:
+    """Find the best model for a table, and say how good it is.
+
+    Parameters
+    ----------
+    data : path, DataFrame or array-like of shape (n_rows, n_columns)
+        A CSV, gzipped CSV, Parquet, Feather, JSON lines or Excel file; a pandas or polars frame; or an array with `y`.
+    y : array-like of shape (n_rows,), optional
+        The target, when it is no column of `data`.
+    target : str, optional
+        Name of the target column; needed without `y`.
+    task, metric, space, n_trials, timeout, cv, test_size, sampler, pruner, n_jobs, storage, study_name, random_state, \
+groups, time, positive, sample_weight, refit, device, progress
+        The settings; `autotune.settings.Settings` says what each means, and so does ``tune run --help``.
+
+    Returns
+    -------
+    Report
+        The best configuration, its honest score on rows that nothing saw before, and the model.
+
+    Raises
+    ------
+    AutotuneError
+        When anything is wrong with the data or the settings: before any training.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> frame = load_iris(as_frame=True).frame
+    >>> report = tune(frame, target="target", space="linear", n_trials=2, random_state=0)
+    >>> report.test_score.value < report.baseline_score.value
+    True
+    """
+    started = clock.time()
+    given = locals()
+    settings = make_settings("call", **{name: given[name] for name in Settings.__slots__})
+    return tune_with(settings, data, y, target=target, started=started)
+
+
+def tune_with(settings: Settings, data: Any, y: Any = None, *, target: str | None, started: float) -> Report:
+    """Read the table, plan, run: what every door does once it has settings.
+
+    Parameters
+    ----------
+    settings : Settings
+        What was asked for.
+    data, y, target
+        As for `tune`.
+    started : float
+        When the call began, on the clock of `time.time`.
+    """
+    before = clock.perf_counter()
+    table = read_table(
+        data,
+        y,
+        target=target,
+        task=settings.task,
+        groups=settings.groups,
+        time=settings.time,
+        positive=settings.positive,
+        sample_weight=settings.sample_weight,
+    )
+    plan = make_plan(settings, table, started=started)
+    return run(plan, watch=_watcher(settings), reading_seconds=clock.perf_counter() - before)
+
+
+def _watcher(settings: Settings) -> Watcher | None:
+    shown = sys.stderr.isatty() if settings.progress is None else settings.progress
+    if not shown:
+        return None
+    from autotune.console import Console
+
+    return Console()

@@ -1,0 +1,165 @@
+"""The search: one coordinator owns the study, claims trials, answers rungs and finishes rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+from autotune.evaluation import make_learner
+from autotune.execution.events import Completed, Event, Executor, Failed, Lost, Reached, Stopped, Ticket
+from autotune.study.records import TrialRecord
+from autotune.study.study import Claim, TuningStudy
+
+KILL_GRACE_SECONDS = 2.0
+"""A trial that has not cut itself this long after its deadline is killed, where it can be."""
+
+ATTEMPTS = 2
+"""A trial whose process dies is tried so often before it counts as failed."""
+
+REFIT_RESERVE = 2.0
+"""How often one fold's training time is set aside for each fit on all search rows."""
+
+REPORT_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """When the search ends.
+
+    Attributes
+    ----------
+    n_trials : int or None
+        Finished trials that the study shall hold; None is unbounded.
+    deadline : float
+        On the clock of `time.time`: when everything, refit and report included, shall be over.
+    n_folds : int
+        Number of folds, from which the time of the refit is foreseen.
+    """
+
+    n_trials: int | None
+    deadline: float
+    n_folds: int
+
+    def reserve(self, seconds: list[float]) -> float:
+        """Return how many seconds the refits and the report will take, foreseen from the trials so far."""
+        slow = max(seconds, default=0.0) / self.n_folds
+        return REPORT_SECONDS + 2 * REFIT_RESERVE * slow
+
+
+Told = Callable[[TrialRecord], Any]
+
+
+class Search:
+    """A running search.
+
+    Parameters
+    ----------
+    study : TuningStudy
+        Where trials come from and go to.
+    executor : Executor
+        Where they run.
+    budget : Budget
+        When it ends.
+    told : callable
+        Called with the record of every trial that is over.
+    """
+
+    def __init__(self, study: TuningStudy, executor: Executor, budget: Budget, told: Told) -> None:
+        self._study = study
+        self._executor = executor
+        self._budget = budget
+        self._told = told
+        self._running: dict[int, _Running] = {}
+        self._seconds = [
+            record.seconds for record in study.records() if record.seconds is not None and record.state == "complete"
+        ]
+
+    def run(self) -> None:
+        """Run trials until the budget is used up; what still runs at the deadline is cut or given back."""
+        try:
+            while True:
+                self._submit()
+                if not self._running:
+                    return
+                for event in self._executor.events(self._patience()):
+                    self._handle(event)
+                self._kill_late()
+        finally:
+            for number in list(self._running):
+                self._give_back(number)
+
+    def _submit(self) -> None:
+        while self._executor.capacity() and self._has_budget():
+            claim = self._study.claim()
+            self._start(claim, attempt=1)
+
+    def _start(self, claim: Claim, attempt: int) -> None:
+        deadline = self._budget.deadline - self._budget.reserve(self._seconds)
+        learner, params = make_learner(claim.config)
+        pace = learner.pace(params)
+        first_rung = pace.first_rung if pace else 0.0
+        self._running[claim.number] = _Running(claim, attempt, first_rung, deadline, time.perf_counter())
+        self._executor.submit(Ticket(claim.number, claim.config, claim.seed, deadline))
+
+    def _has_budget(self) -> bool:
+        n_trials = self._budget.n_trials
+        if n_trials is not None and self._study.n_finished + len(self._running) >= n_trials:
+            return False
+        return time.time() < self._budget.deadline - self._budget.reserve(self._seconds) - self._foreseen()
+
+    def _foreseen(self) -> float:
+        """Return how long a trial must at least be given for starting it to be worth while."""
+        return 0.25 * median(self._seconds) if self._seconds else 0.0
+
+    def _patience(self) -> float | None:
+        """Return how long to wait for events before late trials are looked for."""
+        next_deadline = min(running.deadline for running in self._running.values())
+        if next_deadline == float("inf"):
+            return None
+        return max(0.1, next_deadline + KILL_GRACE_SECONDS - time.time())
+
+    def _kill_late(self) -> None:
+        for number, running in list(self._running.items()):
+            if time.time() > running.deadline + KILL_GRACE_SECONDS:
+                self._executor.kill(number)
+                self._give_back(number)
+
+    def _give_back(self, number: int) -> None:
+        del self._running[number]
+        self._study.give_back(number)
+
+    def _handle(self, event: Event) -> None:
+        running = self._running.get(event.number)
+        if running is None:  # its trial was given back: too late
+            return
+        seconds = time.perf_counter() - running.started
+        match event:
+            case Reached(number, progress):
+                self._executor.reply(number, self._study.may_go_on(number, progress, running.first_rung))
+            case Completed(number, evaluation):
+                self._seconds.append(evaluation.seconds)
+                self._finish(number, self._study.complete(number, evaluation))
+            case Stopped(number, progress):
+                self._finish(number, self._study.prune(number, progress, seconds))
+            case Failed(number, reason):
+                self._finish(number, self._study.fail(number, reason, seconds))
+            case Lost(number, reason) if running.attempt >= ATTEMPTS:
+                self._finish(number, self._study.fail(number, reason, seconds))
+            case Lost(number, _):
+                self._start(running.claim, running.attempt + 1)
+
+    def _finish(self, number: int, record: TrialRecord) -> None:
+        del self._running[number]
+        self._told(record)
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    claim: Claim
+    attempt: int
+    first_rung: float
+    deadline: float
+    started: float

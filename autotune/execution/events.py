@@ -1,0 +1,112 @@
+"""What the coordinator and the places where trials run say to each other."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from autotune.evaluation import Evaluation, Progress, PrunedError
+from autotune.spaces.space import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A trial to run: its number, configuration, seed of the models, and when its curve is to be cut."""
+
+    number: int
+    config: Config
+    seed: int
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """A trial has reached a rung or done a fold, and waits for the reply."""
+
+    number: int
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """A trial is over, with its evaluation."""
+
+    number: int
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """A trial was pruned where it stood."""
+
+    number: int
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A trial raised."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The process that ran a trial died, or was killed."""
+
+    number: int
+    reason: str
+
+
+Event: TypeAlias = Reached | Completed | Stopped | Failed | Lost
+
+
+class Executor(Protocol):
+    """A place where trials run."""
+
+    def capacity(self) -> int:
+        """Return how many more trials can be submitted now."""
+
+    def submit(self, ticket: Ticket) -> None:
+        """Start a trial."""
+
+    def events(self, timeout: float | None = None) -> Sequence[Event]:
+        """Wait for something to happen, at most so many seconds, and return it."""
+
+    def reply(self, number: int, go_on: bool) -> None:
+        """Answer a trial that waits at a rung."""
+
+    def kill(self, number: int) -> None:
+        """End a trial at once; `Lost` follows where its process could be killed."""
+
+    def close(self) -> None:
+        """Stop everything and free what was taken."""
+
+
+Judging: TypeAlias = Generator[Progress, bool | None, Evaluation]
+
+
+def advance(number: int, judging: Judging, go_on: bool | None) -> Event:
+    """Run a trial until its next event. This is the boundary at which whatever a trial raises becomes a fact."""
+    try:
+        return Reached(number, judging.send(go_on))
+    except StopIteration as finished:
+        return Completed(number, finished.value)
+    except PrunedError as pruned:
+        return Stopped(number, pruned.progress)
+    except Exception as error:
+        return Failed(number, describe(error))
+
+
+def describe(error: BaseException) -> str:
+    """Return one line about an error: its type, what it says, and the place that raised it."""
+    place = ""
+    traceback: Any = error.__traceback__
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        place = f" ({code.co_filename.rpartition('/')[2]}:{traceback.tb_lineno})"
+        traceback = traceback.tb_next
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:300]}{place}"

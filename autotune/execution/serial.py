@@ -1,0 +1,59 @@
+"""Trials one after the other in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from autotune.evaluation import Cohort, judge
+from autotune.execution.events import Event, Judging, Reached, Ticket, advance
+from autotune.learners.protocol import Resources
+
+
+class Serial:
+    """An executor that runs one trial at a time, here.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        The folds.
+    resources : Resources
+        What a trial may use.
+    """
+
+    def __init__(self, cohort: Cohort, resources: Resources) -> None:
+        self._cohort = cohort
+        self._resources = resources
+        self._running: tuple[int, Judging] | None = None
+        self._reply: bool | None = None
+
+    def capacity(self) -> int:
+        """Return 1 while nothing runs."""
+        return 0 if self._running else 1
+
+    def submit(self, ticket: Ticket) -> None:
+        """Make a trial the next one to run."""
+        judging = judge(
+            ticket.config, self._cohort, seed=ticket.seed, resources=self._resources, deadline=ticket.deadline
+        )
+        self._running, self._reply = (ticket.number, judging), None
+
+    def events(self, timeout: float | None = None) -> Sequence[Event]:
+        """Run the trial until its next event; it cannot be interrupted between two."""
+        if self._running is None:
+            return ()
+        event = advance(*self._running, self._reply)
+        if not isinstance(event, Reached):
+            self._running = None
+        return (event,)
+
+    def reply(self, number: int, go_on: bool) -> None:
+        """Say whether the trial may go on."""
+        self._reply = go_on
+
+    def kill(self, number: int) -> None:
+        """Forget the trial."""
+        self._running = None
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._running = None

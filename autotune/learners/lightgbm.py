@@ -1,0 +1,209 @@
+"""Gradient boosted trees (LightGBM): native categories, all folds in lockstep, a round at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import lightgbm as lgb
+import numpy as np
+
+from autotune.data.task import ALL_TASKS, Problem, Rows, TaskKind
+from autotune.errors import SettingsError
+from autotune.learners.protocol import Member, Model, Pace, Resources, Step
+
+if TYPE_CHECKING:
+    from autotune.learners.protocol import Predictions
+
+CELLS_A_THREAD = 250_000
+"""Below this many cells of the table a second thread costs more than it brings."""
+
+FIRST_RUNG = 50 * 0.05
+"""The earliest comparison before any trial has finished: round 50 at the default learning rate."""
+
+PATIENCE = 50
+"""Rounds without a better mean score after which a curve ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class LightGBMParams:
+    """Parameters under LightGBM's own names; ``max_rounds`` is the horizon, the curve chooses the round."""
+
+    learning_rate: float = 0.05
+    num_leaves: int = 50
+    min_data_in_leaf: int = 20
+    feature_fraction: float = 1.0
+    bagging_fraction: float = 1.0
+    extra_trees: bool = False
+    lambda_l1: float = 0.0
+    lambda_l2: float = 0.0
+    cat_smooth: float = 10.0
+    cat_l2: float = 2.0
+    min_data_per_group: int = 100
+    max_cat_to_onehot: int = 8
+    max_bin: int = 255
+    max_rounds: int = 1000
+
+    def __post_init__(self) -> None:
+        for name, low, high in _BOUNDS:
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise SettingsError(f"{name}={value!r} is outside [{low}, {high}]", f"learner 'lightgbm', {name}")
+
+
+_BOUNDS: tuple[tuple[str, float, float], ...] = (
+    ("learning_rate", 1e-6, 10.0),
+    ("num_leaves", 2, 131_072),
+    ("min_data_in_leaf", 0, 2**31 - 1),
+    ("feature_fraction", 1e-6, 1.0),
+    ("bagging_fraction", 1e-6, 1.0),
+    ("lambda_l1", 0.0, float("inf")),
+    ("lambda_l2", 0.0, float("inf")),
+    ("cat_smooth", 0.0, float("inf")),
+    ("cat_l2", 0.0, float("inf")),
+    ("min_data_per_group", 1, 2**31 - 1),
+    ("max_cat_to_onehot", 1, 2**31 - 1),
+    ("max_bin", 2, 65_535),
+    ("max_rounds", 1, 10**9),
+)
+
+
+class LightGBM:
+    """The learner; see `LightGBMParams` for what it takes.
+
+    The binned table of a fold is made once and kept in the member's cache: only ``max_bin`` asks for another.
+    """
+
+    name: ClassVar[str] = "lightgbm"
+    tasks: ClassVar[frozenset[TaskKind]] = ALL_TASKS
+    Params: ClassVar[type[Any]] = LightGBMParams
+
+    def train(
+        self, members: Sequence[Member], params: LightGBMParams, *, seed: int, resources: Resources
+    ) -> Iterator[Step]:
+        """Grow all members a round at a time, up to ``max_rounds``."""
+        boosters = [_booster(member, params, seed + index, resources) for index, member in enumerate(members)]
+        everyone = tuple(range(len(members)))
+        problem = members[0].problem
+        for number in range(1, params.max_rounds + 1):
+            exhausted = [booster.update() for booster in boosters]
+            yield Step(
+                number,
+                everyone,
+                lambda: [_validation_predictions(booster, problem) for booster in boosters],
+                lambda: [_detached(booster, problem) for booster in boosters],
+            )
+            if all(exhausted):
+                return
+
+    def pace(self, params: LightGBMParams) -> Pace:
+        """Count rounds × learning rate, so that a low rate is compared after as much learning as a high one."""
+        return Pace(worth=params.learning_rate, first_rung=FIRST_RUNG, patience=PATIENCE)
+
+
+@dataclass(frozen=True, slots=True)
+class LightGBMModel:
+    """A grown booster and the task that it answers."""
+
+    booster: lgb.Booster
+    problem: Problem
+
+    def predict(self, rows: Rows) -> Predictions:
+        """Return probabilities (n_rows, n_classes), or values (n_rows,)."""
+        return _shaped(np.asarray(self.booster.predict(_matrix(rows), num_threads=1)), self.problem)
+
+
+def _booster(member: Member, params: LightGBMParams, seed: int, resources: Resources) -> lgb.Booster:
+    training, validation = _binned(member, params.max_bin)
+    cells = member.rows.numeric.size + member.rows.categorical.size
+    words = {field.name: getattr(params, field.name) for field in fields(params)}
+    del words["max_rounds"]
+    words |= (
+        _objective(member.problem)
+        | _BINNING
+        | {
+            "metric": "none",
+            "bagging_freq": 1 if params.bagging_fraction < 1 else 0,
+            "num_threads": min(resources.threads, 1 + cells // CELLS_A_THREAD),
+            "seed": seed % 2**31,
+            "deterministic": True,
+            "force_row_wise": True,
+            "verbosity": -1,
+        }
+    )
+    booster = lgb.Booster(words, training)
+    if validation is not None:
+        booster.add_valid(validation, "validation")
+    return booster
+
+
+_BINNING = {"feature_pre_filter": False}
+
+
+def _binned(member: Member, max_bin: int) -> tuple[lgb.Dataset, lgb.Dataset | None]:
+    key = ("lightgbm", "binned", max_bin)
+    if key not in member.cache:
+        words = {**_BINNING, "max_bin": max_bin, "verbosity": -1}
+        n_numeric, n_columns = member.rows.numeric.shape[1], _n_columns(member.rows)
+        training = lgb.Dataset(
+            _matrix(member.rows),
+            label=member.y,
+            weight=member.weight,
+            categorical_feature=list(range(n_numeric, n_columns)),
+            params=words,
+        ).construct()
+        validation = None
+        if member.validation is not None:
+            validation = lgb.Dataset(_matrix(member.validation), reference=training, params=words).construct()
+        member.cache[key] = (training, validation)
+    binned: tuple[lgb.Dataset, lgb.Dataset | None] = member.cache[key]
+    return binned
+
+
+def _objective(problem: Problem) -> dict[str, Any]:
+    match problem.kind, problem.loss:
+        case "binary", _:
+            return {"objective": "binary"}
+        case "multiclass", _:
+            return {"objective": "multiclass", "num_class": problem.n_classes}
+        case _, "absolute":
+            return {"objective": "regression_l1"}
+        case _, "quantile":
+            return {"objective": "quantile", "alpha": problem.quantile}
+    return {"objective": "regression"}
+
+
+def _validation_predictions(booster: lgb.Booster, problem: Problem) -> Predictions:
+    """Read the scores that the booster itself keeps up for its validation rows, at no cost but a copy."""
+    kept: list[Predictions] = []
+
+    def keep(predictions: Any, _: lgb.Dataset) -> tuple[str, float, bool]:
+        kept.append(np.array(predictions, dtype=np.float64))
+        return "kept", 0.0, True
+
+    booster.eval_valid(keep)
+    return _shaped(kept[0], problem)
+
+
+def _detached(booster: lgb.Booster, problem: Problem) -> Model:
+    """Copy the trees grown so far; the copy holds no training data."""
+    return LightGBMModel(lgb.Booster(model_str=booster.model_to_string(num_iteration=-1)), problem)
+
+
+def _shaped(predictions: Predictions, problem: Problem) -> Predictions:
+    return _with_both_classes(predictions) if problem.kind == "binary" else predictions
+
+
+def _with_both_classes(positive: Predictions) -> Predictions:
+    return np.column_stack([1.0 - positive, positive])
+
+
+def _n_columns(rows: Rows) -> int:
+    return int(rows.numeric.shape[1] + rows.categorical.shape[1])
+
+
+def _matrix(rows: Rows) -> Predictions:
+    if not rows.categorical.shape[1]:
+        return rows.numeric
+    return np.hstack([rows.numeric, rows.categorical.astype(np.float64)])

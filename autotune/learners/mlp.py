@@ -1,0 +1,187 @@
+"""A multilayer perceptron: what it can be told, and its training in lockstep. `mlp_network` holds all that is torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
+
+from autotune.data.task import ALL_TASKS, TaskKind
+from autotune.errors import SettingsError
+from autotune.learners.features import check_parameters
+from autotune.learners.protocol import Member, Pace, Resources, Step
+
+Optimizer = Literal["sgd", "adam", "adamw", "rmsprop", "adagrad"]
+Schedule = Literal["constant", "linear", "cosine", "one_cycle"]
+Activation = Literal["relu", "elu", "gelu", "silu", "mish", "selu"]
+Normalization = Literal["none", "batch", "layer"]
+ClassWeight = Literal["none", "balanced"]
+RegressionLoss = Literal["auto", "squared", "absolute", "huber"]
+
+FIRST_RUNG = 3.0
+"""Epochs before the earliest comparison: sooner, low learning rates are punished."""
+
+PATIENCE = 16
+"""Epochs without a better mean score after which a curve ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class MLPParams:
+    """Parameters of the network and of its training.
+
+    Attributes
+    ----------
+    learning_rate : float
+        Peak of the schedule.
+    batch_size : int
+        Rows a step; batches of an epoch are of equal size, at most this one, and never a single row of many.
+    epochs : int
+        The horizon: the schedule ends there, the curve chooses the epoch.
+    optimizer : {"sgd", "adam", "adamw", "rmsprop", "adagrad"}
+        How gradients become steps.
+    momentum : float
+        Momentum of sgd and rmsprop.
+    nesterov : bool
+        Whether sgd looks ahead by its momentum.
+    weight_decay : float
+        Decay of weight matrices; biases, normalizations and embeddings have none. Decoupled from the gradient for
+        adamw, added to it for the others.
+    gradient_clip : float
+        Largest norm of a step's gradient; 0 for no limit.
+    schedule : {"constant", "linear", "cosine", "one_cycle"}
+        How the learning rate falls over the horizon; one_cycle first rises for 30 % of it.
+    warmup : float
+        Share of the horizon over which the learning rate rises from 0 before the schedule begins.
+    layers, units : int
+        Hidden layers and their width.
+    activation : {"relu", "elu", "gelu", "silu", "mish", "selu"}
+        What follows each hidden layer.
+    normalization : {"none", "batch", "layer"}
+        What stands between a hidden layer and its activation.
+    dropout : float
+        Share of hidden values that a training step leaves out.
+    embedding_size : int
+        Numbers that stand for a level of a category.
+    label_smoothing : float
+        Share of a class's certainty that is spread over all classes.
+    class_weight : {"none", "balanced"}
+        Whether rows of rare classes count for more, so that all classes count the same.
+    loss : {"auto", "squared", "absolute", "huber"}
+        Loss of regression, on standardized values; auto follows the metric.
+    """
+
+    learning_rate: float = 2e-3
+    batch_size: int = 256
+    epochs: int = 60
+    optimizer: Optimizer = "adamw"
+    momentum: float = 0.9
+    nesterov: bool = True
+    weight_decay: float = 0.01
+    gradient_clip: float = 0.0
+    schedule: Schedule = "cosine"
+    warmup: float = 0.0
+    layers: int = 2
+    units: int = 128
+    activation: Activation = "relu"
+    normalization: Normalization = "none"
+    dropout: float = 0.1
+    embedding_size: int = 8
+    label_smoothing: float = 0.0
+    class_weight: ClassWeight = "none"
+    loss: RegressionLoss = "auto"
+
+    def __post_init__(self) -> None:
+        check_parameters("mlp", self, _RULES)
+
+
+_RULES: dict[str, range | tuple[float, float] | str] = {
+    "learning_rate": (1e-8, 100.0),
+    "batch_size": range(1, 10**7),
+    "epochs": range(1, 10**5),
+    "optimizer": " ".join(get_args(Optimizer)),
+    "momentum": (0.0, 0.9999),
+    "weight_decay": (0.0, 10.0),
+    "gradient_clip": (0.0, float("inf")),
+    "schedule": " ".join(get_args(Schedule)),
+    "warmup": (0.0, 0.9),
+    "layers": range(100),
+    "units": range(1, 10**5),
+    "activation": " ".join(get_args(Activation)),
+    "normalization": " ".join(get_args(Normalization)),
+    "dropout": (0.0, 0.95),
+    "embedding_size": range(1, 1024),
+    "label_smoothing": (0.0, 0.9),
+    "class_weight": " ".join(get_args(ClassWeight)),
+    "loss": " ".join(get_args(RegressionLoss)),
+}
+
+
+class MLP:
+    """The learner; see `MLPParams` for what it takes."""
+
+    name: ClassVar[str] = "mlp"
+    tasks: ClassVar[frozenset[TaskKind]] = ALL_TASKS
+    Params: ClassVar[type[Any]] = MLPParams
+
+    def train(self, members: Sequence[Member], params: MLPParams, *, seed: int, resources: Resources) -> Iterator[Step]:
+        """Train all members an epoch at a time, up to ``epochs``.
+
+        Raises
+        ------
+        FloatingPointError
+            When a loss is no longer finite.
+        """
+        from autotune.learners.mlp_network import Training
+
+        device = choose_device(resources.device)
+        trainings = [Training(member, params, seed=seed + index, device=device) for index, member in enumerate(members)]
+        everyone = tuple(range(len(members)))
+        for number in range(1, params.epochs + 1):
+            for training in trainings:
+                training.run_epoch()
+            yield Step(
+                number,
+                everyone,
+                lambda: [training.predictions() for training in trainings],
+                lambda: [training.model() for training in trainings],
+            )
+
+    def pace(self, params: MLPParams) -> Pace:
+        """Count epochs."""
+        return Pace(worth=1.0, first_rung=FIRST_RUNG, patience=PATIENCE)
+
+
+def choose_device(setting: str | None = None) -> str:
+    """Choose the device that networks train on.
+
+    Parameters
+    ----------
+    setting : str, optional
+        ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``; None or ``"auto"`` takes CUDA, then MPS, then the CPU.
+
+    Returns
+    -------
+    str
+        A device that is there.
+
+    Raises
+    ------
+    SettingsError
+        When it is not there.
+
+    Examples
+    --------
+    >>> choose_device("cpu")
+    'cpu'
+    """
+    if setting == "cpu":
+        return setting
+    import torch
+
+    cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    there = [*(["cuda"] if cuda else []), *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
+    if setting in (None, "auto"):
+        return there[0]
+    if setting not in {*there, *cuda}:
+        raise SettingsError(f"no device {setting!r} here", where="device", hint=f"one of: {', '.join(there + cuda)}")
+    return str(setting)

@@ -1,0 +1,289 @@
+"""From Settings to a Plan: every name resolved, every pairing checked, before anything trains."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from autotune.data.schema import decide, encode, fingerprint_table
+from autotune.data.splits import Folds, make_folds, read_test_size, split_test
+from autotune.data.tables import read_test_table
+from autotune.data.task import Problem, Schema, Table, Task
+from autotune.errors import AutotuneError, SettingsError, SpaceError, raise_all
+from autotune.learners import LEARNERS
+from autotune.learners.protocol import Resources
+from autotune.metrics import Metric, resolve_metric
+from autotune.registry import unknown_name
+from autotune.settings import Settings, trial_budget
+from autotune.spaces.catalog import find_space
+from autotune.spaces.params import Choice, Fixed, Float, Int
+from autotune.spaces.space import Config, Space
+from autotune.study.storage import open_storage
+from autotune.study.strategies import Pruner, find_pruner, find_sampler
+from autotune.study.study import stored_seed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from optuna.samplers import BaseSampler
+    from optuna.storages import BaseStorage
+
+PACKAGES = ("autotune-toolkit", "optuna", "scikit-learn", "lightgbm", "torch", "pandas", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything a run needs, checked.
+
+    Attributes
+    ----------
+    settings : Settings
+        What was asked for.
+    table : Table
+        The table as it was read.
+    search, test : Task, Task or None
+        The rows to search on, and the rows that decide nothing.
+    schema : Schema
+        What was decided about the columns, from the search rows.
+    folds : Folds
+        How the search rows are cut.
+    metric : Metric
+        What counts.
+    space : Space
+        As it is for this kind of task.
+    sampler, pruner
+        What proposes, and what stops early.
+    storage, study_name, identity, seed
+        Where the study lives, its name, what it is made for, and its seed.
+    n_trials, deadline : int or None, float
+        The budget: finished trials, and the end on the clock of `time.time`.
+    n_jobs, resources : int, Resources
+        Trials at a time, and what each may use.
+    versions : dict of str to str
+        Versions of the packages.
+    notes : tuple of str
+        All that was inferred, dropped or changed, a line each.
+    """
+
+    settings: Settings
+    table: Table
+    search: Task
+    test: Task | None
+    schema: Schema
+    folds: Folds
+    metric: Metric
+    space: Space
+    sampler: Callable[[int], BaseSampler]
+    pruner: Pruner
+    storage: BaseStorage
+    study_name: str
+    identity: dict[str, str]
+    seed: int
+    n_trials: int | None
+    deadline: float
+    n_jobs: int
+    resources: Resources
+    versions: dict[str, str]
+    notes: tuple[str, ...]
+
+
+def make_plan(settings: Settings, table: Table, *, started: float) -> Plan:
+    """Resolve and check everything.
+
+    Parameters
+    ----------
+    settings : Settings
+        What was asked for.
+    table : Table
+        The data, read and checked.
+    started : float
+        When the call began, on the clock of `time.time`; the timeout counts from here.
+
+    Raises
+    ------
+    AutotuneError
+        The first kind of thing that is wrong, with all problems of that kind.
+    """
+    metric = resolve_metric(settings.metric, table.kind, table.classes)
+    space = find_space(settings.space).for_task(table.kind)
+    raise_all(list(_space_problems(space, table.kind)))
+    sampler, pruner = find_sampler(settings.sampler), find_pruner(settings.pruner)
+    n_jobs, resources = _resources(settings)
+    storage = open_storage(settings.storage)
+    identity = _identity(settings, table, metric, space)
+    study_name = settings.study_name or _default_name(table, space, identity)
+    seed = _seed(settings.random_state, storage, study_name)
+    parts = _cut(settings, table, metric, seed)
+    return Plan(
+        settings=settings,
+        table=table,
+        metric=metric,
+        space=space,
+        sampler=sampler,
+        pruner=pruner,
+        storage=storage,
+        study_name=study_name,
+        identity=identity,
+        seed=seed,
+        n_trials=trial_budget(settings),
+        deadline=float("inf") if settings.timeout is None else started + settings.timeout,
+        n_jobs=n_jobs,
+        resources=resources,
+        versions={package: version(package) for package in PACKAGES},
+        **parts,
+    )
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use, containers counted."""
+    import joblib
+
+    return int(joblib.cpu_count())
+
+
+def _cut(settings: Settings, table: Table, metric: Metric, seed: int) -> dict[str, Any]:
+    """Set the test rows aside, decide on the columns from the search rows, and draw the folds."""
+    own_test = read_test_size(settings.test_size) is None
+    search_index, test_index = split_test(table, 0 if own_test else settings.test_size, seed)
+    schema, schema_notes = decide(table.X.iloc[search_index])
+    if not schema.columns:
+        raise SettingsError("no column is left to learn from: all are empty or constant", "the table")
+    n_classes = 0 if table.classes is None else len(table.classes)
+    problem = Problem(table.kind, n_classes, schema, metric.loss, metric.quantile)
+    search, search_notes = _task(table, search_index, problem, strict=True)
+    test: Task | None = None
+    test_notes: tuple[str, ...] = ()
+    if own_test:
+        test_table = read_test_table(
+            settings.test_size, table, groups=settings.groups, time=settings.time, sample_weight=settings.sample_weight
+        )
+        test, test_notes = _task(test_table, np.arange(len(test_table.y)), problem, strict=True)
+    elif len(test_index):
+        test, test_notes = _task(table, test_index, problem, strict=False)
+    folds = make_folds(search.y, table.kind, search.groups, search.time, settings.cv, seed, classes=table.classes)
+    notes = (
+        table.reason,
+        *table.notes,
+        *schema_notes,
+        *search_notes,
+        *folds.notes,
+        *(f"test rows: {n}" for n in test_notes),
+    )
+    return {"search": search, "test": test, "schema": schema, "folds": folds, "notes": notes}
+
+
+def _task(table: Table, index: NDArray[np.intp], problem: Problem, *, strict: bool) -> tuple[Task, tuple[str, ...]]:
+    rows, notes = encode(problem.schema, table.X.iloc[index], strict=strict)
+    task = Task(
+        rows,
+        table.y[index],
+        problem,
+        weight=None if table.weight is None else table.weight[index],
+        groups=None if table.groups is None else table.groups[index],
+        time=None if table.time is None else table.time[index],
+    )
+    return task, notes
+
+
+def _resources(settings: Settings) -> tuple[int, Resources]:
+    cores = available_cores()
+    n_jobs = cores if settings.n_jobs == -1 else min(settings.n_jobs, cores)
+    if n_jobs > 1 and os.name == "nt":
+        raise SettingsError("worker processes need a POSIX system", "n_jobs", "n_jobs=1")
+    device = settings.device
+    if device is not None:
+        from autotune.learners.mlp import choose_device
+
+        device = choose_device(device)
+    return n_jobs, Resources(threads=max(1, cores // n_jobs), device=device)
+
+
+def _seed(random_state: int | None, storage: BaseStorage, study_name: str) -> int:
+    if random_state is not None:
+        return int(random_state)
+    stored = stored_seed(storage, study_name)
+    return random.SystemRandom().randrange(2**31) if stored is None else stored
+
+
+def _identity(settings: Settings, table: Table, metric: Metric, space: Space) -> dict[str, str]:
+    """Return what makes two studies the same question, part by part."""
+    test_size = read_test_size(settings.test_size)
+    return {
+        "space": f"{space.name} {_digest(json.dumps(space.to_dict(), sort_keys=True, default=str))}",
+        "table": fingerprint_table(table),
+        "target": f"{table.target} ({table.kind})",
+        "metric": metric.name,
+        "folds": _describe_cv(settings.cv),
+        "test rows": "a table of its own" if test_size is None else str(test_size),
+    }
+
+
+def _describe_cv(cv: Any) -> str:
+    if cv is None or isinstance(cv, (int, str)):
+        return "default" if cv is None else str(cv)
+    if hasattr(cv, "split"):
+        return repr(cv)
+    return _digest(repr([(list(map(int, fit)), list(map(int, score))) for fit, score in cv]))
+
+
+def _default_name(table: Table, space: Space, identity: dict[str, str]) -> str:
+    return f"{table.name}-{table.target}-{space.name}-{_digest(json.dumps(identity))}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
+
+
+def _space_problems(space: Space, kind: str) -> Iterator[AutotuneError]:
+    for learner, parameters in space.learners.items():
+        if learner not in LEARNERS:
+            yield _in_space(unknown_name("learner", learner, LEARNERS, space.place(learner)))
+            continue
+        learner_class = LEARNERS[learner]
+        if kind not in learner_class.tasks:
+            yield SpaceError(f"learner {learner!r} does not learn {kind} tasks", space.place(learner))
+        known = {field.name: field for field in fields(learner_class.Params)}
+        for key, parameter in parameters.items():
+            where = space.place(learner, key)
+            if key not in known:
+                yield _in_space(unknown_name(f"parameter of learner {learner!r}", key, known, where))
+                continue
+            yield from _value_problems(space, learner, key, _extremes(parameter))
+
+
+def _extremes(parameter: Float | Int | Choice | Fixed) -> tuple[Any, ...]:
+    match parameter:
+        case Float() | Int():
+            return (parameter.low, parameter.high)
+        case Choice():
+            return parameter.options
+        case Fixed():
+            return (parameter.value,)
+
+
+def _value_problems(space: Space, learner: str, key: str, values: tuple[Any, ...]) -> Iterator[AutotuneError]:
+    """Ask the learner itself whether it takes the ends of a range, or each of the options."""
+    params_class = LEARNERS[learner].Params
+    for value in values:
+        try:
+            replace(params_class(), **{key: value})
+        except SettingsError as error:
+            yield SpaceError(error.problem, space.place(learner, key), error.hint)
+        except TypeError:
+            yield SpaceError(f"{key} = {value!r} is of a wrong type", space.place(learner, key))
+
+
+def _in_space(error: AutotuneError) -> SpaceError:
+    return SpaceError(error.problem, error.where, error.hint)
+
+
+def default_config(plan: Plan) -> Config:
+    """Return the configuration that the untuned default is trained with: the first one of the space."""
+    return plan.space.first_configurations()[0]

@@ -1,0 +1,46 @@
+"""Who runs a trial: host, process and the time the process started, so that a dead owner's trials can be taken over."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+
+def this_owner() -> str:
+    """Return the text that names this process.
+
+    Examples
+    --------
+    >>> is_dead(this_owner())
+    False
+    """
+    return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}"
+
+
+def is_dead(owner: str) -> bool:
+    """Return whether the owner is known to be gone: a process of this host that no longer runs.
+
+    An owner on another host is taken to live. An empty owner gave its trial back.
+    """
+    if not owner:
+        return True
+    host, pid, started = owner.rsplit("/", 2)
+    if host != socket.gethostname():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        pass
+    return _started(int(pid)) != started
+
+
+def _started(pid: int) -> str:
+    """Return the process's start time in clock ticks since boot, where /proc tells it."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return "-"
+    return stat.rpartition(")")[2].split()[19]

@@ -1,0 +1,238 @@
+"""THE STORY: from a plan to a report. Read this first.
+
+The study proposes, cross-validation judges, the best configuration is retrained on all search rows, and the test rows are
+looked at once.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from autotune.data.task import Rows, Task
+from autotune.errors import DataError, NoSuccessfulTrialError
+from autotune.evaluation import NotFiniteError, cross_validate, fit, make_cohort, make_member
+from autotune.execution.coordinator import Budget, Search
+from autotune.execution.events import Executor
+from autotune.execution.pool import Processes
+from autotune.execution.serial import Serial
+from autotune.learners.protocol import Model, Resources
+from autotune.plan import Plan, available_cores
+from autotune.predictor import Predictor
+from autotune.report import Report
+from autotune.spaces.space import Config
+from autotune.study.records import TrialRecord, spread
+from autotune.study.strategies import trial_seed
+from autotune.study.study import TuningStudy, open_study
+from autotune.verdict import Verdict, judge_on_test_rows
+from autotune.watcher import Silent, Watcher
+
+BASELINE = Config("baseline", {})
+
+
+def run(plan: Plan, *, watch: Watcher | None = None, reading_seconds: float = 0.0) -> Report:
+    """Search, retrain, judge, report.
+
+    Parameters
+    ----------
+    plan : Plan
+        What to do, checked.
+    watch : Watcher, optional
+        Told what happens as it happens.
+    reading_seconds : float
+        How long reading and planning took, for the report.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    StudyMismatchError
+        When the study was made for another question.
+    NoSuccessfulTrialError
+        When every trial failed.
+    """
+    watch = watch or Silent()
+    clock = _Clock(watch, {"reading": reading_seconds})
+    try:
+        watch.planned(plan)
+        with clock.stage("search"):
+            study = _open(plan)
+            watch.joined(study.records())
+            search(plan, study, watch)
+        best, warnings = _winner(plan, study)
+        with clock.stage("refit"):
+            model = retrain(plan, plan.search, best)
+        with clock.stage("test"):
+            verdict = _judge(plan, study, best, model)
+        if plan.settings.refit == "all" and plan.test is not None:
+            with clock.stage("refit on all rows"):
+                model = retrain(plan, _joined(plan.search, plan.test), best)
+        return _report(plan, study, best, model, verdict, clock.seconds, warnings)
+    finally:
+        watch.over()
+
+
+def search(plan: Plan, study: TuningStudy, watch: Watcher) -> None:
+    """Run trials until the study holds as many finished ones as asked for, or the deadline is near."""
+    budget = Budget(plan.n_trials, plan.deadline, len(plan.folds))
+    if plan.n_trials is not None and study.n_finished >= plan.n_trials:
+        return
+    with closing(_executor(plan)) as executor:
+        Search(study, executor, budget, lambda record: watch.told(record, study.best())).run()
+
+
+def retrain(plan: Plan, task: Task, record: TrialRecord) -> Model:
+    """Train a trial's configuration on all rows of a task, for the number of steps that its mean curve chose."""
+    assert record.config is not None
+    everything = make_member(task, np.arange(len(task), dtype=np.intp), None)
+    seed = trial_seed(plan.seed, record.number, "model")
+    resources = Resources(threads=available_cores(), device=plan.resources.device)
+    return fit(record.config, everything, record.step or 1, seed=seed, resources=resources)
+
+
+def _open(plan: Plan) -> TuningStudy:
+    study = open_study(
+        plan.storage,
+        plan.study_name,
+        space=plan.space,
+        sampler=plan.sampler,
+        pruner=plan.pruner,
+        maximize=plan.metric.maximize,
+        identity=plan.identity,
+        seed=plan.seed,
+        versions=plan.versions,
+    )
+    study.set_baseline(_baseline_score(plan))
+    return study
+
+
+def _baseline_score(plan: Plan) -> float:
+    """Cross-validate the dummy baseline, which needs no columns: what failed trials are told with."""
+    n_rows = len(plan.search)
+    no_columns = Rows(np.empty((n_rows, 0)), np.empty((n_rows, 0), dtype=np.int32))
+    task = replace(plan.search, rows=no_columns)
+    try:
+        return cross_validate(BASELINE, task, plan.folds, plan.metric, seed=0, resources=plan.resources).score
+    except NotFiniteError as error:
+        raise DataError(
+            f"{error}: the metric is undefined on these folds", "metric, cv", "another metric, or fewer or other folds"
+        ) from None
+
+
+def _executor(plan: Plan) -> Executor:
+    if plan.n_jobs == 1:
+        return Serial(make_cohort(plan.search, plan.folds, plan.metric), plan.resources)
+    return Processes(plan.n_jobs, plan.search, plan.folds, plan.metric, plan.resources)
+
+
+def _winner(plan: Plan, study: TuningStudy) -> tuple[TrialRecord, tuple[str, ...]]:
+    """Return the best trial; the baseline where the deadline came before any trial was over."""
+    best = study.best()
+    if best is not None:
+        return best, ()
+    failures = [record for record in study.records() if record.state == "failed"]
+    if failures:
+        raise NoSuccessfulTrialError(
+            f"all {len(failures)} finished trials failed, the first with: {failures[0].reason}", f"study {study.name!r}"
+        )
+    if plan.n_trials == 0:
+        raise NoSuccessfulTrialError("the study holds no finished trial", f"study {study.name!r}", "n_trials=1 or more")
+    score = _baseline_score(plan)
+    record = TrialRecord(number=-1, state="complete", config=BASELINE, score=score, step=1)
+    return record, ("the deadline came before any trial was over: the model is the dummy baseline",)
+
+
+def _judge(plan: Plan, study: TuningStudy, best: TrialRecord, model: Model) -> Verdict | None:
+    """Look at the test rows, once: the model beside the untuned default and the baseline."""
+    if plan.test is None:
+        return None
+    models: dict[str, Model] = {"tuned": model}
+    default = next((record for record in study.records() if record.number == 0), None)
+    if default is not None and default.state == "complete":
+        models["default"] = model if default.number == best.number else retrain(plan, plan.search, default)
+    models["baseline"] = retrain(plan, plan.search, TrialRecord(-1, "complete", BASELINE, None, step=1))
+    predictions = {name: each.predict(plan.test.rows) for name, each in models.items()}
+    return judge_on_test_rows(plan.metric, plan.test, predictions, seed=plan.seed)
+
+
+def _joined(search: Task, test: Task) -> Task:
+    """Return search and test rows as one task."""
+    rows = Rows(
+        np.concatenate([search.rows.numeric, test.rows.numeric]),
+        np.concatenate([search.rows.categorical, test.rows.categorical]),
+    )
+    weight = None
+    if search.weight is not None and test.weight is not None:
+        weight = np.concatenate([search.weight, test.weight])
+    return Task(rows, np.concatenate([search.y, test.y]), search.problem, weight)
+
+
+def _report(
+    plan: Plan,
+    study: TuningStudy,
+    best: TrialRecord,
+    model: Model,
+    verdict: Verdict | None,
+    seconds: dict[str, float],
+    warnings: tuple[str, ...],
+) -> Report:
+    assert best.config is not None and best.score is not None
+    scores = verdict.scores if verdict else {}
+    sd = spread(best.fold_scores)
+    return Report(
+        best_params=best.config.flat(),
+        best_score=best.score,
+        best_sd=math.nan if sd is None else sd,
+        test_score=scores.get("tuned"),
+        baseline_score=scores.get("baseline"),
+        default_score=scores.get("default"),
+        gains=verdict.gains if verdict else {},
+        model=Predictor(model, plan.schema, plan.table.kind, plan.table.classes, plan.table.target),
+        records=study.records(),
+        metric=plan.metric.name,
+        maximize=plan.metric.maximize,
+        data=_describe_data(plan),
+        study_name=study.name,
+        seed=plan.seed,
+        look=study.look() if verdict else 0,
+        seconds=seconds,
+        versions=plan.versions,
+        notes=plan.notes,
+        warnings=warnings,
+        connection=study.optuna,
+    )
+
+
+def _describe_data(plan: Plan) -> dict[str, Any]:
+    return {
+        "name": plan.table.name,
+        "target": plan.table.target,
+        "kind": plan.table.kind,
+        "search_rows": len(plan.search),
+        "test_rows": 0 if plan.test is None else len(plan.test),
+        "columns": len(plan.schema.columns),
+        "folds": plan.folds.scheme,
+    }
+
+
+class _Clock:
+    """Seconds by stage."""
+
+    def __init__(self, watch: Watcher, seconds: dict[str, float]) -> None:
+        self._watch = watch
+        self.seconds = seconds
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        self._watch.stage(name)
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - started

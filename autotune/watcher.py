@@ -1,0 +1,47 @@
+"""Watcher: whoever wants to see a run as it goes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from autotune.plan import Plan
+    from autotune.study.records import TrialRecord
+
+
+class Watcher(Protocol):
+    """What a run tells while it goes; `autotune.console` shows it on a terminal."""
+
+    def planned(self, plan: Plan) -> None:
+        """Everything is checked and the search is about to begin."""
+
+    def joined(self, records: tuple[TrialRecord, ...]) -> None:
+        """The study is open and holds these trials."""
+
+    def told(self, record: TrialRecord, best: TrialRecord | None) -> None:
+        """A trial is over; `best` is the best one so far."""
+
+    def stage(self, name: str) -> None:
+        """A stage after the search begins."""
+
+    def over(self) -> None:
+        """Nothing more follows, whether it went well or not."""
+
+
+class Silent:
+    """A watcher that shows nothing."""
+
+    def planned(self, plan: Plan) -> None:
+        """Show nothing."""
+
+    def joined(self, records: tuple[TrialRecord, ...]) -> None:
+        """Show nothing."""
+
+    def told(self, record: TrialRecord, best: TrialRecord | None) -> None:
+        """Show nothing."""
+
+    def stage(self, name: str) -> None:
+        """Show nothing."""
+
+    def over(self) -> None:
+        """Show nothing."""
