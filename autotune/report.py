@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import pickle
+import zlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -229,11 +231,18 @@ def load(path: str | Path) -> Report:
         report = joblib.load(path)
     except FileNotFoundError:
         raise DataError("there is no such file", str(path), "the path given to report.save or --save") from None
-    except Exception as error:
+    except _UNREADABLE as error:
         raise DataError(f"the file holds no report: {error}", str(path)) from None
     if not isinstance(report, Report):
         raise DataError(f"the file holds a {type(report).__name__}, no report", str(path))
     return report
+
+
+_UNREADABLE = (
+    *(OSError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, ImportError),
+    *(pickle.UnpicklingError, zlib.error),
+)
+"""What a file that is no pickle, or a broken one, makes joblib raise."""
 
 
 def _interval(score: Score) -> str:

@@ -203,6 +203,11 @@ def _check_cache(trial: Trial) -> None:
     again = trial.train(trial.members).predictions
     same = _equal(again, trial.first.predictions)
     trial.promise(same, "what the cache holds changes predictions", "keep it as it was fitted")
+    half, fewer = _with_half_validation(trial.members)
+    kept = trial.train(fewer).predictions
+    fits = all(_same_rows(few, whole, half) for few, whole in zip(kept, trial.first.predictions, strict=True))
+    hint = "the cache outlives validation rows: keep theirs only for the same Rows object"
+    trial.promise(fits, "the cache mixes up validation rows", hint)
     keys = [key for member in trial.members for key in member.cache]
     named = all(isinstance(key, tuple) and key and isinstance(key[0], str) for key in keys)
     trial.promise(named, f"the cache has keys {keys}", "a tuple that begins with the module's name")
@@ -215,11 +220,10 @@ def _check_isolation(trial: Trial) -> None:
 
 
 def _check_validation(trial: Trial) -> None:
-    half = np.arange(0, N_VALIDATION, 2)
-    fewer = [replace(m, validation=m.validation.take(half)) for m in trial.members if m.validation is not None]
-    kept, whole = trial.train(fewer).predictions, trial.first.predictions
-    same = all(_close(few, all_rows[half]) for few, all_rows in zip(kept, whole, strict=True))
-    trial.promise(same, "validation rows change what is learned", "only predict them; keep no other rows in the cache")
+    half, fewer = _with_half_validation(trial.members)
+    kept = trial.train([replace(member, cache={}) for member in fewer]).predictions
+    same = all(_same_rows(few, whole, half) for few, whole in zip(kept, trial.first.predictions, strict=True))
+    trial.promise(same, "validation rows change what is learned", "only predict them")
 
 
 def _check_weights(trial: Trial) -> None:
@@ -283,6 +287,15 @@ def _place(into: list[Any], places: Sequence[int], values: Sequence[Any]) -> Non
 
 def _equal(left: Sequence[Predictions], right: Sequence[Predictions]) -> bool:
     return all(np.array_equal(one, other) for one, other in zip(left, right, strict=True))
+
+
+def _with_half_validation(members: Sequence[Member]) -> tuple[NDArray[np.intp], list[Member]]:
+    half = np.arange(0, N_VALIDATION, 2)
+    return half, [replace(m, validation=m.validation.take(half)) for m in members if m.validation is not None]
+
+
+def _same_rows(few: Predictions, whole: Predictions, index: NDArray[np.intp]) -> bool:
+    return _close(few, whole[index])
 
 
 def _close(left: Predictions, right: Predictions) -> bool:

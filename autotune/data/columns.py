@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from autotune.data.wording import counted
 from autotune.errors import DataError
 
 Form: TypeAlias = Literal["number", "boolean", "date", "text"]
@@ -203,7 +204,8 @@ def text_of(values: Any) -> NDArray[np.object_]:
     >>> text_of(np.array([1.0, 2.5])).tolist()
     ['1', '2.5']
     """
-    return np.array([_text(value) for value in np.asarray(values).tolist()] or [], dtype=object)
+    listed = values.tolist() if hasattr(values, "tolist") else values
+    return np.array([_text(value) for value in listed], dtype=object)
 
 
 def seconds(dates: pd.DatetimeIndex) -> Floats:
@@ -264,7 +266,7 @@ def _from_durations(series: pd.Series[Any]) -> Cells:
 
 def _from_objects(series: pd.Series[Any]) -> Cells:
     """Read a column of Python objects, or of pandas' text types."""
-    if pd.api.types.is_string_dtype(series.dtype) and series.dtype != object:
+    if isinstance(series.dtype, pd.StringDtype | pd.ArrowDtype) and pd.api.types.is_string_dtype(series.dtype):
         return _from_levels(*pd.factorize(series))
     series = series.astype(object)
     match pd.api.types.infer_dtype(series, skipna=True):
@@ -316,5 +318,5 @@ def _from_levels(codes: Any, values: Any, *, declared: bool = False, ordered: bo
     renumbered, levels = pd.factorize(texts)
     spread = np.append(renumbered, -1)[np.asarray(codes, dtype=np.intp)].astype(np.intp)
     n_blank = int(np.append(blank, False)[codes].sum())
-    remarks = (f"{n_blank:,} blank {'cell is' if n_blank == 1 else 'cells are'} missing",) if n_blank else ()
+    remarks = (f"{counted(n_blank, 'blank cell')} read as missing",) if n_blank else ()
     return Cells("text", codes=spread, levels=levels, declared=declared, ordered=ordered, remarks=remarks)

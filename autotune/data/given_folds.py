@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from autotune.data.wording import counted
 from autotune.errors import PlugInError
 
 Index: TypeAlias = NDArray[np.intp]
@@ -55,8 +56,7 @@ def read_folds(cv: Any, y: NDArray[Any], groups: NDArray[np.int64] | None) -> tu
     for number, (train, valid) in enumerate(pairs):
         _check((train, valid), len(y), f"fold {number} of {name}")
         digest.update(train.astype(np.int64).tobytes() + b"|" + valid.astype(np.int64).tobytes())
-    folds = "1 fold" if len(pairs) == 1 else f"{len(pairs)} folds"
-    return pairs, f"{name}: {folds} ({digest.hexdigest()})"
+    return pairs, f"{name}: {counted(len(pairs), 'fold')} ({digest.hexdigest()})"
 
 
 def _positions(rows: Iterable[Any]) -> Index:
@@ -76,4 +76,4 @@ def _check(pair: Pair, n_rows: int, where: str) -> None:
             raise PlugInError(f"{side} rows {rows.min()} to {rows.max()} where there are 0 to {n_rows - 1}", where)
     both = np.intersect1d(*pair)
     if len(both):
-        raise PlugInError(f"{len(both)} rows are in training and in validation, row {both[0]} first", where)
+        raise PlugInError(f"{counted(len(both), 'row')} in training and in validation, row {both[0]} first", where)

@@ -23,6 +23,7 @@ from autotune.data.columns import (
 )
 from autotune.data.tables import require_columns
 from autotune.data.task import UNKNOWN_LEVEL, Column, Rows, Schema, Table
+from autotune.data.wording import counted, listed
 from autotune.errors import AutotuneError, DataError, raise_all
 
 MANY_LEVELS = 1000
@@ -63,7 +64,7 @@ def decide(X: pd.DataFrame) -> tuple[Schema, tuple[str, ...]]:
     >>> [(column.name, column.kind) for column in schema.columns]
     [('size', 'numeric'), ('zone', 'categorical')]
     >>> notes
-    ("column 'size': text that holds numbers; 1 blank cell is missing", "constant, left out: 'one'")
+    ("column 'size': text that holds numbers; 1 blank cell read as missing", "constant, left out: 'one'")
     """
     columns: list[Column] = []
     left_out: dict[str, list[str]] = {"empty": [], "constant": [], "identifiers": []}
@@ -199,6 +200,8 @@ def _decide_text(name: str, cells: Cells, gaps: bool) -> Decision:
 
 def _remarks(column: Column, cells: Cells) -> tuple[str, ...]:
     """Say what a person may want to know of a column that is kept."""
+    if column.kind == "datetime":
+        return (f"dates, read as {', '.join(column.parts)}",)
     if column.kind != "categorical":
         return ()
     remarks = (f"{len(column.levels):,} levels",) if len(column.levels) > MANY_LEVELS else ()
@@ -211,16 +214,11 @@ def _remarks(column: Column, cells: Cells) -> tuple[str, ...]:
 
 def _left_out_lines(left_out: dict[str, list[str]]) -> list[str]:
     words = {"empty": "empty", "constant": "constant", "identifiers": "another text in each row (names or free text)"}
-    return [f"{words[why]}, left out: {_names(names)}" for why, names in left_out.items() if names]
-
-
-def _names(names: Sequence[str], most: int = 10) -> str:
-    shown = ", ".join(map(repr, names[:most]))
-    return shown + (f", … ({len(names)} in all)" if len(names) > most else "")
+    return [f"{words[why]}, left out: {listed(names)}" for why, names in left_out.items() if names]
 
 
 def _examples(unread: NDArray[np.object_]) -> str:
-    return _names(unread.tolist(), most=3)
+    return listed(unread[:3].tolist())
 
 
 def _date_part(dates: pd.DatetimeIndex, part: str) -> Floats:
@@ -239,7 +237,7 @@ def _numbers(column: Column, cells: Cells) -> tuple[Floats, NDArray[np.object_]]
         case "boolean":
             values, unread = as_booleans(cells)
         case _:
-            values, unread = as_numbers(settle(cells))
+            values, unread = as_numbers(cells)
     return values[:, np.newaxis], unread
 
 
@@ -264,7 +262,7 @@ def _hold_numbers(levels: Sequence[str]) -> bool:
 
 
 def _infinite_line(column: Column, n_infinite: int) -> str:
-    return f"column {column.name!r}: {n_infinite:,} infinite {'cell is' if n_infinite == 1 else 'cells are'} missing"
+    return f"column {column.name!r}: {counted(n_infinite, 'infinite cell')} read as missing"
 
 
 def _retyped(column: Column, unread: NDArray[np.object_]) -> DataError:

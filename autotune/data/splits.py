@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from autotune.data.given_folds import Index, Pair, read_folds
 from autotune.data.task import Table, TaskKind
+from autotune.data.wording import counted
 from autotune.errors import DataError, SettingsError
 
 DEFAULT_FOLDS = 5
@@ -62,7 +63,7 @@ def read_test_size(value: Any) -> int | float | None:
         return 0
     if 0 < number < 1:
         return number
-    if number > 0 and number == int(number) and (number > 1 or not isinstance(value, float)):
+    if number > 0 and number.is_integer() and (number > 1 or not isinstance(value, float)):
         return int(number)
     raise SettingsError(
         f"test_size={value!r} is no share and no number of rows", "test_size", "0.2, a number of rows, or 0 for none"
@@ -284,14 +285,10 @@ def _require_classes(table: Table, search: Index, test_size: Any) -> None:
     for name, count in zip(names, counts, strict=True):
         if count < FEWEST_ROWS_OF_A_CLASS:
             raise DataError(
-                f"test_size={test_size} leaves {_count(count, 'row')} of class {name!r} to search on",
+                f"test_size={test_size} leaves {counted(count, 'row')} of class {name!r} to search on",
                 "test_size",
                 "fewer test rows, or test_size=0",
             )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def _read_cv(cv: Any) -> tuple[int | None, int]:
@@ -316,14 +313,12 @@ def _most_folds(
     if groups is None:
         counts = np.bincount(y, minlength=len(names))
         least = int(np.argmin(counts))
-        return int(
-            counts[least]
-        ), f"class {names[least]!r} has {counts[least]} {'row' if counts[least] == 1 else 'rows'}"
+        return int(counts[least]), f"class {names[least]!r} has {counted(counts[least], 'row')}"
     n_groups = len(np.unique(groups))
     spread = [len(np.unique(groups[y == code])) for code in range(len(names))]
     if spread and min(spread) < n_groups:
         rarest = names[int(np.argmin(spread))]
-        return min(spread), f"class {rarest!r} stands in {_count(min(spread), 'group')}"
+        return min(spread), f"class {rarest!r} stands in {counted(min(spread), 'group')}"
     return n_groups, f"there are {n_groups} groups"
 
 

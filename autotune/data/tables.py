@@ -14,6 +14,7 @@ from autotune.data.columns import as_dates, as_levels, as_numbers, read_cells, s
 from autotune.data.readers import Source, read_source
 from autotune.data.target import Target, code_like, read_target
 from autotune.data.task import Table
+from autotune.data.wording import counted, listed, listed_rows
 from autotune.errors import AutotuneError, DataError, raise_all
 from autotune.registry import nearest, unknown_name
 
@@ -75,6 +76,9 @@ def read_table(
     problems.raise_all()
     assert column is not None, "raise_all raised"
     read = problems.of(lambda: read_target(column, task=task, positive=positive))
+    for what, side in (("groups", groups), ("time", time), ("sample_weight", sample_weight)):
+        if y is None and isinstance(side, str) and side == column.name:
+            problems.found.append(DataError(f"{side!r} is the target", what, "another column"))
     sides = _read_sides(source, problems, groups, time, sample_weight)
     X = _take_features(source, problems, {str(column.name) if y is None else None, *sides.taken})
     problems.raise_all()
@@ -176,11 +180,10 @@ def require_columns(frame: pd.DataFrame, names: list[str], where: str) -> None:
     if not missing:
         return
     extra = [str(name) for name in frame.columns if name not in names]
-    shown = ", ".join(map(repr, missing[:10])) + (f", … ({len(missing)} in all)" if len(missing) > 10 else "")
     pairs = [(nearest(name, extra), name) for name in missing[:10]]
     renamed = ", ".join(f"rename {close!r} to {name!r}" for close, name in pairs if close)
     what = "the column" if len(missing) == 1 else f"{len(missing)} columns"
-    raise DataError(f"{what} {shown} {'is' if len(missing) == 1 else 'are'} missing", where, renamed or None)
+    raise DataError(f"{what} {listed(missing)} {'is' if len(missing) == 1 else 'are'} missing", where, renamed or None)
 
 
 @dataclass
@@ -224,7 +227,11 @@ def _length(values: Any) -> int | None:
 def _find_target(source: Source, y: Any, target: str | None) -> pd.Series[Any]:
     """Return the target's cells, named."""
     if y is not None:
-        return _from_values(y, "y", str(target or getattr(y, "name", None) or "target"))
+        column = _from_values(y, "y", str(target or getattr(y, "name", None) or "target"))
+        if column.name in source.frame and source.frame[str(column.name)].equals(column):
+            hint = f"X.drop(columns={column.name!r}), or target={column.name!r} without y"
+            raise DataError(f"the features still hold the target {column.name!r}", source.where, hint)
+        return column
     columns = list(source.frame.columns)
     if target is None and not source.named:
         raise DataError("tuning requires y to be passed, but the target y is None", "y", "tune(X, y)")
@@ -293,8 +300,7 @@ def _read_side(source: Source, what: str, value: Any, read: Callable[[pd.Series[
 def _refuse_missing(missing: NDArray[np.bool_], where: str, what: str) -> None:
     rows = np.flatnonzero(missing)
     if len(rows):
-        shown = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
-        raise DataError(f"{len(rows):,} rows have no {what} (rows {shown}; the first is 0)", where, "fill them in")
+        raise DataError(f"{counted(len(rows), 'row')} without a {what} ({listed_rows(rows)})", where, "fill them in")
 
 
 def _read_groups(column: pd.Series[Any], where: str) -> NDArray[np.int64]:
@@ -322,7 +328,7 @@ def _read_weight(column: pd.Series[Any], where: str) -> NDArray[np.float64]:
         raise DataError(f"weights are numbers, and {unread[0]!r} is none", where)
     _refuse_missing(~np.isfinite(values), where, "weight")
     if (values < 0).any():
-        raise DataError(f"{int((values < 0).sum()):,} weights are negative", where, "weights of 0 or more")
+        raise DataError(f"{counted(int((values < 0).sum()), 'negative weight')}", where, "weights of 0 or more")
     if not values.any():
         raise DataError("all weights are 0", where, "weights of 0 or more, some above 0")
     return values

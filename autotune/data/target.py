@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from autotune.data.columns import as_numbers, read_cells, settle, text_of
 from autotune.data.task import Table, TaskKind
+from autotune.data.wording import counted, listed, listed_rows
 from autotune.errors import DataError, SettingsError
 from autotune.registry import unknown_name
 
@@ -90,10 +91,9 @@ def code_like(column: pd.Series[Any], like: Table) -> NDArray[Any]:
     codes, found = pd.factorize(column)
     levels = known.get_indexer(pd.Index(text_of(found), dtype=object))
     if (levels < 0).any():
-        unseen = ", ".join(repr(text) for text in text_of(found)[levels < 0][:5])
-        raise DataError(
-            f"the classes {unseen} do not occur in the training table", _column(column), f"one of: {_listed(known)}"
-        )
+        unseen = text_of(found)[levels < 0].tolist()
+        problem = f"{counted(len(unseen), 'class')} that the training table does not have: {listed(unseen)}"
+        raise DataError(problem, _column(column), f"one of: {listed(known, 20)}")
     return np.asarray(levels[codes], dtype=np.int64)
 
 
@@ -101,19 +101,13 @@ def _column(column: pd.Series[Any]) -> str:
     return f"target {column.name!r}"
 
 
-def _listed(values: Any, most: int = 20) -> str:
-    texts = [repr(value) for value in np.asarray(values).tolist()]
-    return ", ".join(texts[:most]) + (f", … ({len(texts)} in all)" if len(texts) > most else "")
-
-
 def _refuse_missing(column: pd.Series[Any]) -> None:
     missing = np.flatnonzero(column.isna())
     if len(missing) == len(column):
-        raise DataError(f"all {len(column):,} cells of the target are missing", _column(column))
+        raise DataError(f"all {counted(len(column), 'cell')} of the target are missing", _column(column))
     if len(missing):
-        rows = ", ".join(map(str, missing[:5])) + (", …" if len(missing) > 5 else "")
         raise DataError(
-            f"{len(missing):,} of {len(column):,} cells of the target are missing (rows {rows}; the first is 0)",
+            f"the target is missing in {len(missing):,} of {counted(len(column), 'row')} ({listed_rows(missing)})",
             _column(column),
             "remove these rows, or fill them in",
         )
@@ -125,7 +119,6 @@ def _infer(column: pd.Series[Any], task: str | None) -> tuple[bool, str, tuple[s
     if task is not None:
         if task == "regression" and cells.form == "boolean":
             return True, 'task="regression" was given', (f"{_column(column)}: false is read as 0, true as 1",)
-        _refuse_continuous(column, task)
         return task == "regression", f'task="{task}" was given', ()
     text = isinstance(column.dtype, pd.CategoricalDtype) or read_cells(column).form == "text"
     n_distinct = int(column.nunique())
@@ -160,14 +153,14 @@ def _infer_from_numbers(column: pd.Series[Any], values: NDArray[np.float64]) -> 
         note = (
             f'{_column(column)}: {n_distinct} whole numbers are taken as classes; for numbers write task="regression"'
         )
-        return False, f"{reason}, the rarest in {counts.min():,} rows", (note,)
+        return False, f"{reason}, the rarest in {counted(counts.min(), 'row')}", (note,)
     note = f'{_column(column)}: whole numbers are taken as numbers; for classes write task="classification"'
-    return True, f"{reason}, the rarest in {counts.min():,} {'row' if counts.min() == 1 else 'rows'}", (note,)
+    return True, f"{reason}, the rarest in {counted(counts.min(), 'row')}", (note,)
 
 
-def _refuse_continuous(column: pd.Series[Any], task: str) -> None:
+def _refuse_continuous(column: pd.Series[Any]) -> None:
     """Refuse classes that are numbers with fractions, in the words that scikit-learn's checks look for."""
-    if task == "regression" or not pd.api.types.is_float_dtype(column):
+    if not pd.api.types.is_float_dtype(column):
         return
     values = column.to_numpy(dtype=np.float64)
     if not np.isfinite(values).all():
@@ -185,19 +178,16 @@ def _read_values(column: pd.Series[Any], reason: str, notes: tuple[str, ...]) ->
     values, unread = as_numbers(cells)
     if len(unread):
         raise DataError(
-            f"regression needs numbers, and the target holds {_listed(unread[:5])}",
+            f"regression needs numbers, and the target holds {listed(unread.tolist(), 5)}",
             _column(column),
             'task="classification"',
         )
     missing = int(np.isnan(values).sum())
     if missing:
-        raise DataError(f"{missing:,} cells of the target are blank", _column(column), "remove these rows")
+        raise DataError(f"{counted(missing, 'blank cell')} in the target", _column(column), "remove these rows")
     infinite = np.flatnonzero(np.isinf(values))
     if len(infinite):
-        rows = ", ".join(map(str, infinite[:5])) + (", …" if len(infinite) > 5 else "")
-        raise DataError(
-            f"the target holds infinity (rows {rows}; the first is 0)", _column(column), "remove these rows"
-        )
+        raise DataError(f"the target holds infinity ({listed_rows(infinite)})", _column(column), "remove these rows")
     if cells.form == "text":
         notes = (*notes, f"{_column(column)}: text that holds numbers, read as numbers")
     if len(values) > 1 and np.all(values == values[0]):
@@ -208,17 +198,18 @@ def _read_values(column: pd.Series[Any], reason: str, notes: tuple[str, ...]) ->
 def _read_classes(
     column: pd.Series[Any], task: str | None, reason: str, notes: tuple[str, ...], positive: object
 ) -> Target:
+    _refuse_continuous(column)
     classes = _sorted_classes(column)
     if len(classes) == 1:
         raise DataError(f"the target holds only one class, {classes.tolist()[0]!r}", _column(column))
     if task == "binary" and len(classes) > 2:
         raise DataError(
-            f"a binary task has 2 classes; the target holds {len(classes)}: {_listed(classes)}",
+            f"a binary task has 2 classes; the target holds {len(classes)}: {listed(classes.tolist())}",
             _column(column),
             'task="multiclass"',
         )
     if task == "multiclass" and len(classes) == 2:
-        raise DataError(f"the target holds 2 classes: {_listed(classes)}", _column(column), 'task="binary"')
+        raise DataError(f"the target holds 2 classes: {listed(classes.tolist())}", _column(column), 'task="binary"')
     if positive is not None:
         classes = _with_last(classes, positive)
     codes = pd.Index(classes).get_indexer(pd.Index(column.to_numpy(dtype=classes.dtype)))
@@ -269,7 +260,7 @@ def _refuse_single_rows(column: pd.Series[Any], classes: NDArray[Any], codes: An
         alone = classes[counts == 1]
         what = "a class" if len(alone) == 1 else f"{len(alone)} classes"
         raise DataError(
-            f"{what} with a single row: {_listed(alone, 10)}",
+            f"{what} with a single row: {listed(alone.tolist())}",
             _column(column),
             "remove the row, or join it to another class",
         )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from copy import copy
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
@@ -132,8 +132,7 @@ class DenseFeatures:
         numbers = Numbers.fit(rows.numeric)
         values = numbers.transform(rows.numeric)[:, : len(numbers.medians)]
         levels = Levels.fit(rows, schema, min_count=3, max_levels=max_levels)
-        filled = numbers.width + len(levels.lookups)
-        thin = 4 * filled < numbers.width + sum(_one_hot_widths(levels))
+        thin = 4 * (numbers.width + len(levels.lookups)) < numbers.width + sum(_one_hot_widths(levels))
         return cls(numbers, _fitted_scaler(scaler, values), levels, sparse and thin)
 
     def transform(self, rows: Rows) -> Any:
@@ -329,7 +328,7 @@ def check_parameters(learner: str, params: object, rules: Mapping[str, range | t
     Parameters
     ----------
     learner, params
-        The learner's name, for the message, and the parameters.
+        The learner's name, for the message, and its parameters.
     rules : mapping
         By name of the parameter: a range of whole numbers, the lowest and highest number, or words.
     """
@@ -338,7 +337,8 @@ def check_parameters(learner: str, params: object, rules: Mapping[str, range | t
         number = isinstance(value, Real) and not isinstance(value, bool)
         match rule:
             case range():
-                fits, law = number and value in rule, f"a whole number of at least {rule.start}"
+                whole = number and isinstance(value, Integral)  # "in" would walk through the range for other numbers
+                fits, law = whole and rule.start <= value < rule.stop, f"a whole number of at least {rule.start}"
             case (low, high):
                 fits, law = number and low <= value <= high, f"a number from {low:g} to {high:g}"
             case _:

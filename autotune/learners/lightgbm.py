@@ -142,9 +142,9 @@ _BINNING = {"feature_pre_filter": False}
 
 
 def _binned(member: Member, max_bin: int) -> tuple[lgb.Dataset, lgb.Dataset | None]:
-    key = ("lightgbm", "binned", max_bin)
+    """Return training and validation rows in bins, made once; the bins come from the training rows."""
+    key, words = ("lightgbm", "binned", max_bin), {**_BINNING, "max_bin": max_bin, "verbosity": -1}
     if key not in member.cache:
-        words = {**_BINNING, "max_bin": max_bin, "verbosity": -1}
         n_numeric, n_columns = member.rows.numeric.shape[1], _n_columns(member.rows)
         training = lgb.Dataset(
             _matrix(member.rows),
@@ -152,13 +152,13 @@ def _binned(member: Member, max_bin: int) -> tuple[lgb.Dataset, lgb.Dataset | No
             weight=member.weight,
             categorical_feature=list(range(n_numeric, n_columns)),
             params=words,
-        ).construct()
-        validation = None
-        if member.validation is not None:
-            validation = lgb.Dataset(_matrix(member.validation), reference=training, params=words).construct()
-        member.cache[key] = (training, validation)
-    binned: tuple[lgb.Dataset, lgb.Dataset | None] = member.cache[key]
-    return binned
+        )
+        member.cache[key] = (training.construct(), None, None)
+    training, rows, validation = member.cache[key]
+    if rows is not member.validation:
+        validation = lgb.Dataset(_matrix(member.validation), reference=training, params=words).construct()
+        member.cache[key] = (training, member.validation, validation)
+    return training, validation if member.validation is not None else None
 
 
 def _objective(problem: Problem) -> dict[str, Any]:

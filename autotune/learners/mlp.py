@@ -1,7 +1,8 @@
-"""A multilayer perceptron: what it can be told, and its training in lockstep. `mlp_network` holds all that is torch."""
+"""A multilayer perceptron: what it can be told, its training in lockstep, its pace. `mlp_network` has all the torch."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
@@ -34,7 +35,7 @@ class MLPParams:
     learning_rate : float
         Peak of the schedule.
     batch_size : int
-        Rows a step; batches of an epoch are of equal size, at most this one, and never a single row of many.
+        Rows a step, at most: an epoch of a small table has eight steps where batches of 16 rows allow it.
     epochs : int
         The horizon: the schedule ends there, the curve chooses the epoch.
     optimizer : {"sgd", "adam", "adamw", "rmsprop", "adagrad"}
@@ -83,8 +84,8 @@ class MLPParams:
     layers: int = 2
     units: int = 128
     activation: Activation = "relu"
-    normalization: Normalization = "none"
-    dropout: float = 0.1
+    normalization: Normalization = "batch"
+    dropout: float = 0.2
     embedding_size: int = 8
     label_smoothing: float = 0.0
     class_weight: ClassWeight = "none"
@@ -149,6 +150,41 @@ class MLP:
     def pace(self, params: MLPParams) -> Pace:
         """Count epochs."""
         return Pace(worth=1.0, first_rung=FIRST_RUNG, patience=PATIENCE)
+
+
+def rate_factor(params: MLPParams, progress: float) -> float:
+    """Return the learning rate as a share of its peak at a point of the horizon between 0 and 1.
+
+    Examples
+    --------
+    >>> params = MLPParams(schedule="cosine", warmup=0.2)
+    >>> [round(rate_factor(params, progress), 2) for progress in (0.1, 0.2, 0.6, 1.0)]
+    [0.5, 1.0, 0.5, 0.0]
+    """
+    if progress < params.warmup:
+        return progress / params.warmup
+    progress = (progress - params.warmup) / (1 - params.warmup)
+    match params.schedule:
+        case "constant":
+            return 1.0
+        case "linear":
+            return 1 - progress
+        case "cosine":
+            return (1 + math.cos(math.pi * progress)) / 2
+        case "one_cycle":
+            return progress / 0.3 if progress < 0.3 else (1 + math.cos(math.pi * (progress - 0.3) / 0.7)) / 2
+
+
+def count_batches(n_rows: int, batch_size: int) -> int:
+    """Return the steps of an epoch: eight at least, unless batches would be under 16 rows; never one row of many.
+
+    Examples
+    --------
+    >>> [count_batches(n_rows, 256) for n_rows in (1, 10, 100, 1000, 10_000)]
+    [1, 1, 6, 8, 40]
+    """
+    wanted = max(math.ceil(n_rows / batch_size), min(8, n_rows // 16))
+    return max(1, min(wanted, n_rows // 2))  # a batch of one row has no variance to normalize by
 
 
 def choose_device(setting: str | None = None) -> str:

@@ -17,6 +17,7 @@ import torch.nn.functional as F  # noqa: N812  the field's name for it
 from torch import Tensor, nn
 
 from autotune.learners.features import NetworkFeatures, standardized
+from autotune.learners.mlp import count_batches, rate_factor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,7 +177,7 @@ class Network(nn.Module):  # type: ignore[misc]  # as above
         return self.output(x)
 
 
-# ---- what training needs: tensors, a target, a loss, an optimizer, a learning rate ----
+# ---- what training needs: tensors, a target, a loss, an optimizer ----
 
 
 def training_tensors(member: Member) -> tuple[NetworkFeatures, Tensor, Tensor]:
@@ -280,42 +281,6 @@ def make_optimizer(network: Network, params: MLPParams, device: str) -> torch.op
             return torch.optim.RMSprop(groups, lr=rate, momentum=params.momentum)
         case "adagrad":
             return torch.optim.Adagrad(groups, lr=rate, fused=device == "cpu")
-
-
-def rate_factor(params: MLPParams, progress: float) -> float:
-    """Return the learning rate as a share of its peak at a point of the horizon between 0 and 1.
-
-    Examples
-    --------
-    >>> from autotune.learners.mlp import MLPParams
-    >>> params = MLPParams(schedule="cosine", warmup=0.2)
-    >>> [round(rate_factor(params, progress), 2) for progress in (0.1, 0.2, 0.6, 1.0)]
-    [0.5, 1.0, 0.5, 0.0]
-    """
-    if progress < params.warmup:
-        return progress / params.warmup
-    progress = (progress - params.warmup) / (1 - params.warmup)
-    match params.schedule:
-        case "constant":
-            return 1.0
-        case "linear":
-            return 1 - progress
-        case "cosine":
-            return (1 + math.cos(math.pi * progress)) / 2
-        case "one_cycle":
-            return progress / 0.3 if progress < 0.3 else (1 + math.cos(math.pi * (progress - 0.3) / 0.7)) / 2
-
-
-def count_batches(n_rows: int, batch_size: int) -> int:
-    """Return the steps of an epoch: eight at least, unless batches would be under 16 rows; never one row of many.
-
-    Examples
-    --------
-    >>> [count_batches(n_rows, 256) for n_rows in (1, 10, 100, 1000, 10_000)]
-    [1, 1, 6, 8, 40]
-    """
-    wanted = max(math.ceil(n_rows / batch_size), min(8, n_rows // 16))
-    return max(1, min(wanted, n_rows // 2))  # a batch of one row has no variance to normalize by
 
 
 # ---- training and the model ----

@@ -1,0 +1,371 @@
+"""Console: progress and tables on a terminal, and plain lines where there is none. The only room that knows rich."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
+
+import rich.console
+from rich import box
+from rich.live import Live
+from rich.measure import Measurement
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from autotune.pace import Pace
+from autotune.spaces.params import Choice, Fixed, Float, Int, Parameter
+from autotune.study.records import TrialRecord, ranked, spread
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from autotune.plan import Plan
+    from autotune.spaces.space import Config, Space
+
+FRAMES_A_SECOND = 8
+BAR_WIDTH = 24
+PIPED_WIDTH = 100_000
+"""Nothing is wrapped or cut where no terminal sets a width."""
+
+_STAGES = {
+    "search": "searching",
+    "refit": "training the best configuration on all search rows",
+    "test": "looking at the test rows",
+    "refit on all rows": "training on search and test rows together",
+}
+_STYLES = {"complete": "", "pruned": "dim", "failed": "red", "running": "cyan"}
+
+
+class Console:
+    """A `Watcher` that shows a run on stderr: a live line on a terminal, a plain line a trial elsewhere.
+
+    Parameters
+    ----------
+    file : file, optional
+        Where to write instead of stderr.
+    """
+
+    def __init__(self, file: TextIO | None = None) -> None:
+        self._console = rich.console.Console(
+            file=file or sys.stderr, highlight=False, markup=False, emoji=False, force_jupyter=False
+        )
+        self._on_terminal = self._console.is_terminal and not self._console.is_dumb_terminal
+        self._live: Live | None = None
+        self._spinner = Spinner("dots", style="cyan")
+        self._stage = ""
+        self._pace = Pace(None, float("inf"))
+        self._best: TrialRecord | None = None
+        self._last: TrialRecord | None = None
+
+    def planned(self, plan: Plan) -> None:
+        """Show what the task is and everything that was inferred, dropped or changed."""
+        test_rows = 0 if plan.test is None else len(plan.test)
+        better = "larger" if plan.metric.maximize else "smaller"
+        self._line(
+            (plan.table.name, "bold"),
+            (f": {plan.table.kind} on {plan.table.target!r}, {plan.metric.name} ({better} is better)", ""),
+        )
+        self._line(
+            (f"{len(plan.search):,} search rows, {test_rows:,} test rows, {len(plan.schema.columns)} columns, ", "dim"),
+            (plan.folds.scheme, "dim"),
+        )
+        for note in plan.notes:
+            self._line((f"- {note}", "dim"))
+        self._pace = Pace(plan.n_trials, plan.deadline)
+
+    def joined(self, records: tuple[TrialRecord, ...]) -> None:
+        """Show what the study holds already."""
+        self._pace.begin(records)
+        if finished := [record for record in records if record.state != "running"]:
+            self._line((f"the study holds {len(finished)} finished trials already", "dim"))
+
+    def told(self, record: TrialRecord, best: TrialRecord | None) -> None:
+        """Count the trial; a new best leaves a line on a terminal, any trial leaves one elsewhere."""
+        self._pace.count(record)
+        is_best = best is not None and best.number == record.number
+        self._last, self._best = record, best
+        if self._on_terminal:
+            if is_best:
+                self._show_best(record)
+        else:
+            self._line((self._plain_line(record, is_best), ""))
+
+    def stage(self, name: str) -> None:
+        """Show what is being done."""
+        if self._stage == "search" and self._pace.states:
+            self._line((self._pace.summary(), "dim"))
+        self._stage = name
+        if not self._on_terminal:
+            if name != "search":
+                self._line((_STAGES.get(name, name), ""))
+        elif self._live is None:
+            self._live = Live(
+                get_renderable=self._render,
+                console=self._console,
+                refresh_per_second=FRAMES_A_SECOND,
+                transient=True,
+                redirect_stdout=sys.stdout.isatty(),
+            )
+            self._live.start()
+
+    def over(self) -> None:
+        """Give the terminal back as it was."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _line(self, *parts: tuple[str, str]) -> None:
+        """Print a line; one that is too long goes on below on a terminal, and as it is elsewhere."""
+        self._console.print(Text.assemble(*parts), soft_wrap=not self._on_terminal)
+
+    def _show_best(self, record: TrialRecord) -> None:
+        line = Text.assemble(
+            ("  best  ", "green"),
+            (f"{show_score(record.score):>9}  ", "bold"),
+            (f"trial {record.number:<4} ", "dim"),
+            *_describe_parts(record),
+        )
+        self._console.print(line, no_wrap=True, overflow="ellipsis", crop=True)
+
+    def _plain_line(self, record: TrialRecord, is_best: bool) -> str:
+        seconds = "" if record.seconds is None else f" in {record.seconds:.1f} s"
+        mark = ", the best so far" if is_best else ""
+        why = f" ({record.reason})" if record.reason else ""
+        score = "" if record.score is None else f" {show_score(record.score)}"
+        tried = f": {describe(record.config)}" if record.config and is_best else ""
+        return f"{self._pace.counted()}: trial {record.number} {record.state}{score}{seconds}{why}{mark}{tried}"
+
+    def _render(self) -> RenderableType:
+        """Return the live line as it is now."""
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(width=1)
+        text = Text(no_wrap=True, overflow="ellipsis")
+        if self._stage != "search":
+            grid.add_column(no_wrap=True)
+            grid.add_row(self._spinner, text.append(_STAGES.get(self._stage, self._stage), "dim"))
+            return grid
+        grid.add_column(width=BAR_WIDTH)
+        grid.add_column(no_wrap=True, overflow="ellipsis")
+        bar = ProgressBar(total=1.0, completed=self._pace.share(), width=BAR_WIDTH, complete_style="cyan")
+        text.append(f"{self._pace.counted()} trials")
+        if self._best is not None:
+            text.append("  best ", "dim").append(show_score(self._best.score), "bold green")
+        if self._last is not None:
+            text.append(f"  last {_show_outcome(self._last)}", "dim")
+        text.append(f"  {self._pace.time_left()}", "dim")
+        grid.add_row(self._spinner, bar, text)
+        return grid
+
+
+def describe(config: Config) -> str:
+    """Return a configuration in one line: the learner, then what it was given.
+
+    Examples
+    --------
+    >>> from autotune.spaces.space import Config
+    >>> describe(Config("linear", {"C": 0.123456, "penalty": "l2"}))
+    'linear C=0.1235 penalty=l2'
+    """
+    return " ".join([config.learner, *_assignments(config.params)])
+
+
+def show_score(score: float | None) -> str:
+    """Return a score with five digits, trailing zeros kept so that scores below each other line up.
+
+    Examples
+    --------
+    >>> show_score(0.9), show_score(54.0861), show_score(None)
+    ('0.90000', '54.086', '')
+    """
+    if score is None:
+        return ""
+    if 1e-3 <= abs(score) < 1:
+        return f"{score:.5f}"
+    return f"{score:#.5g}".rstrip(".") if 1 <= abs(score) < 1e5 else f"{score:.5g}"
+
+
+def show_leaderboard(records: Sequence[TrialRecord], *, maximize: bool, limit: int) -> None:
+    """Print the trials on stdout, best first.
+
+    Parameters
+    ----------
+    records : sequence of TrialRecord
+        In any order.
+    maximize : bool
+        Whether larger scores are better.
+    limit : int
+        How many rows to show at most.
+    """
+    console = _results()
+    rows = ranked(records, maximize=maximize)
+    shown = rows[:limit]
+    varying = varying_params(records)
+    table = _leaderboard(shown, varying, one_column=False)
+    several = len({record.config.learner for record in shown if record.config}) > 1
+    if several or Measurement.get(console, console.options, table).maximum > console.width:
+        table = _leaderboard(shown, varying, one_column=True)
+    console.print(table)
+    if len(rows) > len(shown):
+        console.print(Text(f"… and {len(rows) - len(shown)} more", "dim"))
+
+
+def show_values(values: Mapping[str, Any], title: str) -> None:
+    """Print names with their values on stdout, a line each, under a title."""
+    console = _results()
+    table = Table.grid(padding=(0, 2))
+    for name, value in values.items():
+        table.add_row(Text(f"  {name}", "dim"), Text(show_value(value)))
+    console.print(Text(title, "bold"), soft_wrap=True)
+    console.print(table)
+
+
+def show_spaces(spaces: Mapping[str, Space]) -> None:
+    """Print the spaces by their names on stdout, with what they say of themselves."""
+    table = _table("space", "learners", "parameters", "what it is")
+    for name, space in spaces.items():
+        n_parameters = sum(len(parameters) for parameters in space.learners.values())
+        learners = ", ".join(space.learners)
+        table.add_row(Text(name, "bold"), learners, Text(str(n_parameters), justify="right"), space.summary)
+    _results().print(table)
+
+
+def show_space(space: Space) -> None:
+    """Print a space on stdout: every parameter with its range, default and condition."""
+    console = _results()
+    console.print(Text.assemble((space.name, "bold"), f"  {space.summary}"), soft_wrap=True)
+    for learner, parameters in space.learners.items():
+        table = _table(learner, "kind", "values", "log", "default", "when")
+        for name, parameter in parameters.items():
+            table.add_row(name, *_parameter_cells(parameter))
+        console.print()
+        console.print(table)
+    if space.starts:
+        console.print(Text(f"\nafter the defaults, {len(space.starts)} known configurations are tried first", "dim"))
+
+
+def show_value(value: Any) -> str:
+    """Return a parameter's value as people write it.
+
+    Examples
+    --------
+    >>> show_value(0.000123456), show_value(True), show_value(None)
+    ('0.0001235', 'true', 'none')
+    """
+    if isinstance(value, bool) or value is None:
+        return str(value).lower()
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def varying_params(records: Iterable[TrialRecord]) -> dict[str, set[str]]:
+    """Return for each learner the parameters that are not the same in all of its trials.
+
+    Examples
+    --------
+    >>> from autotune.spaces.space import Config
+    >>> trials = [TrialRecord(i, "complete", Config("linear", {"C": i, "penalty": "l2"}), 0.5) for i in range(2)]
+    >>> varying_params(trials)
+    {'linear': {'C'}}
+    """
+    seen: dict[str, dict[str, set[str]]] = {}
+    n_trials: Counter[str] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
+    for config in (record.config for record in records if record.config):
+        n_trials[config.learner] += 1
+        for name, value in config.params.items():
+            seen.setdefault(config.learner, {}).setdefault(name, set()).add(repr(value))
+            counts[config.learner, name] += 1
+    return {
+        learner: {
+            name
+            for name, values in by_name.items()
+            if len(values) > 1 or counts[learner, name] < n_trials[learner] or n_trials[learner] == 1
+        }
+        for learner, by_name in seen.items()
+    }
+
+
+def _leaderboard(records: Sequence[TrialRecord], varying: Mapping[str, set[str]], *, one_column: bool) -> Table:
+    """Make the table, with the parameters in columns of their own or together in one."""
+    params = {name: None for record in records for name in _shown_params(record, varying)}
+    reasons = any(record.state == "failed" for record in records)
+    table = _table("rank", "trial", "state", "score", "sd", "step", "seconds", "learner")
+    for column in table.columns:
+        column.justify = "left" if column.header in ("state", "learner") else "right"
+    for name in ("parameters",) if one_column else params:
+        table.add_column(name, no_wrap=True, overflow="ellipsis")
+    if reasons:
+        table.add_column("reason", no_wrap=True, overflow="ellipsis")
+    for rank, record in enumerate(records, start=1):
+        shown = _shown_params(record, varying)
+        cells = [" ".join(_assignments(shown))] if one_column else [show_value(shown.get(name, "")) for name in params]
+        reason = [record.reason if record.state == "failed" else ""] if reasons else []
+        table.add_row(*_trial_cells(rank, record), *cells, *reason, style=_STYLES[record.state])
+    return table
+
+
+def _shown_params(record: TrialRecord, varying: Mapping[str, set[str]]) -> dict[str, Any]:
+    if record.config is None:
+        return {}
+    wanted = varying.get(record.config.learner, set())
+    return {name: value for name, value in record.config.params.items() if name in wanted}
+
+
+def _trial_cells(rank: int, record: TrialRecord) -> Iterator[str]:
+    sd = spread(record.fold_scores)
+    yield str(rank) if record.state == "complete" else ""
+    yield str(record.number)
+    yield record.state
+    yield show_score(record.score)
+    yield "" if sd is None else f"{sd:.2g}"
+    yield "" if record.step is None else str(record.step)
+    yield "" if record.seconds is None else f"{record.seconds:.1f}"
+    yield record.config.learner if record.config else ""
+
+
+def _parameter_cells(parameter: Parameter) -> tuple[str, str, str, str, str]:
+    """Return kind, values, log, default and condition."""
+    when = " and ".join(f"{name} = {' or '.join(map(show_value, v))}" for name, v in parameter.when.items())
+    default = show_value(parameter.default)
+    match parameter:
+        case Float(low=low, high=high, log=log):
+            return "float", f"{show_value(low)} … {show_value(high)}", "log" if log else "", default, when
+        case Int(low=low, high=high, log=log, step=step):
+            steps = f", every {step}" if step > 1 else ""
+            return "int", f"{low} … {high}{steps}", "log" if log else "", default, when
+        case Choice(options=options):
+            return "choice", ", ".join(map(show_value, options)), "", default, when
+        case Fixed(value=value):
+            return "fixed", show_value(value), "", "", when
+
+
+def _describe_parts(record: TrialRecord) -> Iterator[tuple[str, str]]:
+    if record.config is not None:
+        yield record.config.learner, "cyan"
+        yield f" {' '.join(_assignments(record.config.params))}", "dim"
+
+
+def _assignments(params: Mapping[str, Any]) -> list[str]:
+    return [f"{name}={show_value(value)}" for name, value in params.items()]
+
+
+def _show_outcome(record: TrialRecord) -> str:
+    return show_score(record.score) if record.state == "complete" else record.state
+
+
+def _table(*headers: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
+    for header in headers:
+        table.add_column(header, overflow="fold")
+    return table
+
+
+def _results() -> rich.console.Console:
+    """Return a console on stdout that neither wraps nor cuts when it is no terminal."""
+    console = rich.console.Console(highlight=False, markup=False, emoji=False, force_jupyter=False)
+    if not console.is_terminal:
+        console.width = PIPED_WIDTH
+    return console

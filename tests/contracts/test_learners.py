@@ -1,0 +1,188 @@
+"""Every learner keeps every promise of the protocol, and check_learner notices the broken ones."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from autotune.data.task import ALL_TASKS, Rows
+from autotune.errors import PlugInError
+from autotune.learners import LEARNERS
+from autotune.learners.protocol import Member, Resources, Step, one_shot
+from autotune.testing import check_learner
+
+FEW_TREES = {"n_estimators": 5, "n_estimators_at_refit": 5}
+QUICK: dict[str, dict[str, Any]] = {"random_forest": FEW_TREES, "extra_trees": FEW_TREES}
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_learner_keeps_the_contract(name: str) -> None:
+    check_learner(LEARNERS[name], **QUICK.get(name, {}))
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_learner_is_listed_under_its_own_name(name: str) -> None:
+    assert LEARNERS[name].name == name
+
+
+@dataclass(frozen=True)
+class ShareModel:
+    shares: Any
+    noise: float = 0.0
+
+    def predict(self, rows: Rows) -> Any:
+        return np.tile(self.shares + self.noise, (len(rows), 1))
+
+
+@dataclass(frozen=True)
+class NoParams:
+    pass
+
+
+class Shares:
+    """A right learner; each subclass breaks one promise."""
+
+    name = "shares"
+    tasks = frozenset({"binary"})
+    Params: type[Any] = NoParams
+
+    def fit(self, member: Member, params: Any, seed: int, resources: Resources) -> Any:
+        return ShareModel(np.bincount(member.y, minlength=2) / len(member.y))
+
+    def train(self, members: Sequence[Member], params: Any, *, seed: int, resources: Resources) -> Iterator[Step]:
+        return one_shot(self.fit, members, params, seed, resources)
+
+    def pace(self, params: Any) -> None:
+        return None
+
+
+def test_a_right_learner_passes() -> None:
+    check_learner(Shares)
+
+
+class WithoutPace(SimpleNamespace):
+    name, tasks, Params = "without_pace", ALL_TASKS, NoParams
+
+    def train(self) -> None: ...
+
+
+class UnknownTask(Shares):
+    tasks = frozenset({"ranking"})
+
+
+class ThawedParams(Shares):
+    @dataclass
+    class Params:
+        rate: float = 0.1
+
+
+class ParamsWithoutDefault(Shares):
+    @dataclass(frozen=True)
+    class Params:
+        rate: float
+
+
+@dataclass(frozen=True)
+class AnyRate:
+    rate: float = 0.1
+
+
+class TakesNonsense(Shares):
+    Params = AnyRate
+
+
+class OneColumn(Shares):
+    def fit(self, member: Member, params: Any, seed: int, resources: Resources) -> Any:
+        return ShareModel(np.ones(1))
+
+
+class NoProbabilities(Shares):
+    def fit(self, member: Member, params: Any, seed: int, resources: Resources) -> Any:
+        return ShareModel(np.array([0.5, 0.6]))
+
+
+class NotFinite(Shares):
+    def fit(self, member: Member, params: Any, seed: int, resources: Resources) -> Any:
+        return ShareModel(np.array([0.5, np.nan]))
+
+
+class Unseeded(Shares):
+    draws = itertools.count(1)
+
+    def fit(self, member: Member, params: Any, seed: int, resources: Resources) -> Any:
+        share = 1 / (2 + next(self.draws))
+        return ShareModel(np.array([share, 1 - share]))
+
+
+class SharedAcrossFolds(Shares):
+    def train(self, members: Sequence[Member], params: Any, *, seed: int, resources: Resources) -> Iterator[Step]:
+        share = float(np.mean([np.nanmean(member.rows.numeric[:, 0]) for member in members])) % 1.0
+        model = ShareModel(np.array([share, 1 - share]))
+        return one_shot(lambda *_: model, members, params, seed, resources)
+
+
+class LearnsFromValidation(Shares):
+    def fit(self, member: Member, params: Any, seed: int, resources: Resources) -> Any:
+        rows = member.validation if member.validation is not None else member.rows
+        share = float(np.nanmean(rows.numeric[:, 1])) % 1.0
+        return ShareModel(np.array([share, 1 - share]))
+
+
+class StaleCache(Shares):
+    """Keeps predictions of validation rows without asking whose they are."""
+
+    def fit(self, member: Member, params: Any, seed: int, resources: Resources) -> Any:
+        return member.cache.setdefault(("stale",), FixedLength(len(member.validation or member.rows)))
+
+
+@dataclass(frozen=True)
+class FixedLength:
+    n_rows: int
+
+    def predict(self, rows: Rows) -> Any:
+        return np.full((min(len(rows), self.n_rows) if len(rows) == 1 else self.n_rows, 2), 0.5)
+
+
+class NeedsValidation(Shares):
+    def train(self, members: Sequence[Member], params: Any, *, seed: int, resources: Resources) -> Iterator[Step]:
+        if members[0].validation is not None:
+            yield from super().train(members, params, seed=seed, resources=resources)
+        else:
+            yield Step(2, (0,), list, lambda: [ShareModel(np.array([0.5, 0.5]))])
+
+
+class CountsFromZero(Shares):
+    def train(self, members: Sequence[Member], params: Any, *, seed: int, resources: Resources) -> Iterator[Step]:
+        for step in super().train(members, params, seed=seed, resources=resources):
+            yield Step(0, step.advanced, step.predictions, step.models)
+
+
+@pytest.mark.parametrize(
+    ("learner_class", "broken"),
+    [
+        (WithoutPace, "no attribute 'pace'"),
+        (UnknownTask, "its tasks are frozenset"),
+        (ThawedParams, "no frozen dataclass"),
+        (ParamsWithoutDefault, "'rate' has no default"),
+        (TakesNonsense, "rate=nan is taken"),
+        (OneColumn, "predictions are ((40, 1), 'float64')"),
+        (NoProbabilities, "do not sum to 1"),
+        (NotFinite, "not finite"),
+        (Unseeded, "same seed"),
+        (SharedAcrossFolds, "another fold's rows"),
+        (LearnsFromValidation, "validation rows"),
+        (StaleCache, "mixes up validation rows"),
+        (NeedsValidation, "a refit to step 1"),
+        (CountsFromZero, "(step, members) are [(0, (0,)), (0, (1,))]"),
+    ],
+)
+def test_a_broken_promise_is_named(learner_class: type[Any], broken: str) -> None:
+    with pytest.raises(PlugInError) as caught:
+        check_learner(learner_class)
+    assert broken in str(caught.value)
