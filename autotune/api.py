@@ -78,7 +78,9 @@ groups, time, positive, sample_weight, refit, device, progress
     return tune_with(settings, data, y, target=target, started=started)
 
 
-def tune_with(settings: Settings, data: Any, y: Any = None, *, target: str | None, started: float) -> Report:
+def tune_with(
+    settings: Settings, data: Any, y: Any = None, *, target: str | None, started: float, lone_rows: bool = False
+) -> Report:
     """Read the table, plan, run: what every door does once it has settings.
 
     Parameters
@@ -89,6 +91,8 @@ def tune_with(settings: Settings, data: Any, y: Any = None, *, target: str | Non
         As for `tune`.
     started : float
         When the call began, on the clock of `time.time`.
+    lone_rows : bool
+        Whether a class may have a single row.
     """
     before = clock.perf_counter()
     table = read_table(
@@ -100,6 +104,7 @@ def tune_with(settings: Settings, data: Any, y: Any = None, *, target: str | Non
         time=settings.time,
         positive=settings.positive,
         sample_weight=settings.sample_weight,
+        lone_rows=lone_rows,
     )
     plan = make_plan(settings, table, started=started)
     return run(plan, watch=_watcher(settings), reading_seconds=clock.perf_counter() - before)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 FRAMES_A_SECOND = 8
 BAR_WIDTH = 24
+COLUMN_GAP = 3
 PIPED_WIDTH = 100_000
 """Nothing is wrapped or cut where no terminal sets a width."""
 
@@ -204,10 +205,14 @@ def show_leaderboard(records: Sequence[TrialRecord], *, maximize: bool, limit: i
     rows = ranked(records, maximize=maximize)
     shown = rows[:limit]
     varying = varying_params(records)
-    table = _leaderboard(shown, varying, one_column=False)
+    params = [_shown_params(record, varying) for record in shown]
+    names = dict.fromkeys(name for each in params for name in each)
+    table = _trials_table(shown, {name: [show_value(each.get(name, "")) for each in params] for name in names})
     several = len({record.config.learner for record in shown if record.config}) > 1
-    if several or Measurement.get(console, console.options, table).maximum > console.width:
-        table = _leaderboard(shown, varying, one_column=True)
+    if several or _width(console, table) > console.width:
+        room = console.width - _width(console, _trials_table(shown, {}))
+        lines = [" ".join(_assignments(each)) for each in params]
+        table = _trials_table(shown, {"parameters": lines}, max(16, room - COLUMN_GAP))
     console.print(table)
     if len(rows) > len(shown):
         console.print(Text(f"… and {len(rows) - len(shown)} more", "dim"))
@@ -288,23 +293,24 @@ def varying_params(records: Iterable[TrialRecord]) -> dict[str, set[str]]:
     }
 
 
-def _leaderboard(records: Sequence[TrialRecord], varying: Mapping[str, set[str]], *, one_column: bool) -> Table:
-    """Make the table, with the parameters in columns of their own or together in one."""
-    params = {name: None for record in records for name in _shown_params(record, varying)}
-    reasons = any(record.state == "failed" for record in records)
+def _trials_table(
+    records: Sequence[TrialRecord], columns: Mapping[str, Sequence[str]], max_width: int | None = None
+) -> Table:
+    """Make the table of trials, with these columns at its end."""
     table = _table("rank", "trial", "state", "score", "sd", "step", "seconds", "learner")
     for column in table.columns:
+        column.no_wrap = True
         column.justify = "left" if column.header in ("state", "learner") else "right"
-    for name in ("parameters",) if one_column else params:
-        table.add_column(name, no_wrap=True, overflow="ellipsis")
-    if reasons:
-        table.add_column("reason", no_wrap=True, overflow="ellipsis")
-    for rank, record in enumerate(records, start=1):
-        shown = _shown_params(record, varying)
-        cells = [" ".join(_assignments(shown))] if one_column else [show_value(shown.get(name, "")) for name in params]
-        reason = [record.reason if record.state == "failed" else ""] if reasons else []
-        table.add_row(*_trial_cells(rank, record), *cells, *reason, style=_STYLES[record.state])
+    for header in columns:
+        table.add_column(header, no_wrap=True, overflow="ellipsis", max_width=max_width)
+    for row, record in enumerate(records):
+        cells = (values[row] for values in columns.values())
+        table.add_row(*_trial_cells(row + 1, record), *cells, style=_STYLES[record.state])
     return table
+
+
+def _width(console: rich.console.Console, table: Table) -> int:
+    return Measurement.get(console, console.options, table).maximum
 
 
 def _shown_params(record: TrialRecord, varying: Mapping[str, set[str]]) -> dict[str, Any]:
@@ -320,7 +326,7 @@ def _trial_cells(rank: int, record: TrialRecord) -> Iterator[str]:
     yield str(record.number)
     yield record.state
     yield show_score(record.score)
-    yield "" if sd is None else f"{sd:.2g}"
+    yield "" if sd is None else f"{sd:#.2g}".rstrip(".")
     yield "" if record.step is None else str(record.step)
     yield "" if record.seconds is None else f"{record.seconds:.1f}"
     yield record.config.learner if record.config else ""

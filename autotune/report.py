@@ -7,7 +7,7 @@ import pickle
 import zlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +125,7 @@ class Report:
         path = Path(path)
         unfinished = path.with_name(path.name + ".unfinished")
         try:
-            joblib.dump(self, unfinished, compress=3)
+            joblib.dump(replace(self, connection=None), unfinished, compress=3)
             unfinished.replace(path)
         except OSError as error:
             unfinished.unlink(missing_ok=True)

@@ -311,9 +311,12 @@ def _most_folds(
     if groups is None and not names:
         return len(y), f"there are {len(y)} rows"
     if groups is None:
-        counts = np.bincount(y, minlength=len(names))
+        counts = np.bincount(y, minlength=len(names)).astype(np.float64)
+        counts[counts == 1] = np.inf  # folds only train on a row that is alone in its class
         least = int(np.argmin(counts))
-        return int(counts[least]), f"class {names[least]!r} has {counted(counts[least], 'row')}"
+        if not np.isfinite(counts[least]):
+            return 1, "each class has a single row"
+        return int(counts[least]), f"class {names[least]!r} has {counted(int(counts[least]), 'row')}"
     n_groups = len(np.unique(groups))
     spread = [len(np.unique(groups[y == code])) for code in range(len(names))]
     if spread and min(spread) < n_groups:
@@ -328,18 +331,23 @@ def _shuffled(
     from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
 
     rows, seed = np.zeros((len(y), 1)), seed % 2**32
+    if groups is None and not names:
+        return list(KFold(n_folds, shuffle=True, random_state=seed).split(rows))
     if groups is None:
-        plain = StratifiedKFold if names else KFold
-        return list(plain(n_folds, shuffle=True, random_state=seed).split(rows, y))
+        lone = np.flatnonzero(np.bincount(y)[y] == 1)
+        others = np.setdiff1d(np.arange(len(y)), lone)
+        splitter = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
+        pairs = splitter.split(rows[others], y[others])
+        return [(np.append(others[train], lone), others[valid]) for train, valid in pairs]
     if not names:
         return list(GroupKFold(n_folds, shuffle=True, random_state=seed).split(rows, y, groups))
-    pairs: list[Pair] = []
+    drawn: list[Pair] = []
     for draw in range(_DRAWS):  # all groups of a rare class may fall into one fold: then draw again
-        splitter = StratifiedGroupKFold(n_folds, shuffle=True, random_state=(seed + 7919 * draw) % 2**32)
-        pairs = list(splitter.split(rows, y, groups))
-        if all(len(valid) and len(np.unique(y[train])) == len(names) for train, valid in pairs):
+        by_group = StratifiedGroupKFold(n_folds, shuffle=True, random_state=(seed + 7919 * draw) % 2**32)
+        drawn = list(by_group.split(rows, y, groups))
+        if all(len(valid) and len(np.unique(y[train])) == len(names) for train, valid in drawn):
             break
-    return pairs
+    return drawn
 
 
 def _in_time(

@@ -31,6 +31,7 @@ def read_table(
     time: Any = None,
     positive: object = None,
     sample_weight: Any = None,
+    lone_rows: bool = False,
 ) -> Table:
     """Read and check a table with its target, groups, time and weights.
 
@@ -50,6 +51,8 @@ def read_table(
         Name of a column, or values. The columns are taken out of the features, but for time, which stays one.
     positive : object, optional
         The positive class of a binary task.
+    lone_rows : bool
+        Whether a class may have a single row, as scikit-learn's conventions ask; folds train on it and never check it.
 
     Returns
     -------
@@ -75,11 +78,12 @@ def read_table(
     column = problems.of(lambda: _find_target(source, y, target))
     problems.raise_all()
     assert column is not None, "raise_all raised"
-    read = problems.of(lambda: read_target(column, task=task, positive=positive))
+    read = problems.of(lambda: read_target(column, task=task, positive=positive, lone_rows=lone_rows))
     for what, side in (("groups", groups), ("time", time), ("sample_weight", sample_weight)):
         if y is None and isinstance(side, str) and side == column.name:
             problems.found.append(DataError(f"{side!r} is the target", what, "another column"))
     sides = _read_sides(source, problems, groups, time, sample_weight)
+    problems.of(lambda: _refuse_weightless_classes(read, sides.weight))
     X = _take_features(source, problems, {str(column.name) if y is None else None, *sides.taken})
     problems.raise_all()
     assert isinstance(read, Target), "raise_all raised"
@@ -332,6 +336,13 @@ def _read_weight(column: pd.Series[Any], where: str) -> NDArray[np.float64]:
     if not values.any():
         raise DataError("all weights are 0", where, "weights of 0 or more, some above 0")
     return values
+
+
+def _refuse_weightless_classes(read: Target | None, weight: NDArray[np.float64] | None) -> None:
+    if read is None or read.classes is None or weight is None or len(weight) != len(read.y):
+        return
+    if len(np.unique(read.y[weight > 0])) < 2:
+        raise DataError("rows of only one class have a sample_weight above 0", "sample_weight")
 
 
 def _take_features(source: Source, problems: _Problems, taken: set[str | None]) -> pd.DataFrame:

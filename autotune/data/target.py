@@ -31,7 +31,9 @@ class Target:
     notes: tuple[str, ...] = ()
 
 
-def read_target(column: pd.Series[Any], *, task: str | None = None, positive: object = None) -> Target:
+def read_target(
+    column: pd.Series[Any], *, task: str | None = None, positive: object = None, lone_rows: bool = False
+) -> Target:
     """Read a target column.
 
     Parameters
@@ -42,6 +44,8 @@ def read_target(column: pd.Series[Any], *, task: str | None = None, positive: ob
         The kind of task, when it shall not be inferred.
     positive : object, optional
         The class of a binary task that is moved last; the text ``"1"`` names the class 1 too.
+    lone_rows : bool
+        Whether a class may have a single row.
 
     Returns
     -------
@@ -68,7 +72,10 @@ def read_target(column: pd.Series[Any], *, task: str | None = None, positive: ob
         if positive is not None:
             raise SettingsError("positive names a class, and regression has none", "positive", 'task="binary"')
         return _read_values(column, reason, notes)
-    return _read_classes(column, task, reason, notes, positive)
+    read = _read_classes(column, task, reason, notes, positive)
+    if not lone_rows and read.classes is not None:
+        _refuse_single_rows(column, read.classes, read.y)
+    return read
 
 
 def code_like(column: pd.Series[Any], like: Table) -> NDArray[Any]:
@@ -213,7 +220,6 @@ def _read_classes(
     if positive is not None:
         classes = _with_last(classes, positive)
     codes = pd.Index(classes).get_indexer(pd.Index(column.to_numpy(dtype=classes.dtype)))
-    _refuse_single_rows(column, classes, codes)
     kind: TaskKind = "binary" if len(classes) == 2 else "multiclass"
     return Target(np.asarray(codes, dtype=np.int64), kind, reason, classes, notes)
 

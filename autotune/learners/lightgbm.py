@@ -155,10 +155,12 @@ def _binned(member: Member, max_bin: int) -> tuple[lgb.Dataset, lgb.Dataset | No
         )
         member.cache[key] = (training.construct(), None, None)
     training, rows, validation = member.cache[key]
+    if member.validation is None:
+        return training, None
     if rows is not member.validation:
         validation = lgb.Dataset(_matrix(member.validation), reference=training, params=words).construct()
         member.cache[key] = (training, member.validation, validation)
-    return training, validation if member.validation is not None else None
+    return training, validation
 
 
 def _objective(problem: Problem) -> dict[str, Any]:

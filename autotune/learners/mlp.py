@@ -132,14 +132,16 @@ class MLP:
         FloatingPointError
             When a loss is no longer finite.
         """
-        from autotune.learners.mlp_network import Training
+        from autotune.learners.mlp_network import Training, at_most_threads
 
+        n_threads = resources.threads if params.units >= WIDE_ENOUGH_FOR_THREADS else 1
         device = choose_device(resources.device)
         trainings = [Training(member, params, seed=seed + index, device=device) for index, member in enumerate(members)]
         everyone = tuple(range(len(members)))
         for number in range(1, params.epochs + 1):
-            for training in trainings:
-                training.run_epoch()
+            with at_most_threads(n_threads):
+                for training in trainings:
+                    training.run_epoch()
             yield Step(
                 number,
                 everyone,

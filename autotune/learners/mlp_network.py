@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -284,6 +285,17 @@ def make_optimizer(network: Network, params: MLPParams, device: str) -> torch.op
 
 
 # ---- training and the model ----
+
+
+@contextmanager
+def at_most_threads(n_threads: int) -> Iterator[None]:
+    """Let torch use so many threads inside, and as many as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(min(n_threads, before))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class Training:

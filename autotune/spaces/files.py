@@ -56,12 +56,13 @@ def _read(path: Path, including: tuple[Path, ...]) -> Space:
     places = _places(path.name, text)
     document = _parse(path, text)
     problems = list(_top_problems(document, path.name, places))
-    spaces = [_included(name, path, including) for name in document.get("include", [])]
     learners: dict[str, dict[str, Parameter]] = {}
     for learner, table in document.items():
         if learner not in _TOP and isinstance(table, dict):
             learners[learner] = dict(_parameters(learner, table, places, problems))
     raise_all(problems)
+    where = places.get(("include",), path.name)
+    spaces = [_included(name, path, including, where) for name in document.get("include", [])]
     return _assemble(path, document, learners, spaces, places)
 
 
@@ -120,10 +121,12 @@ def _top_problems(
         yield SpaceError("start is a list of tables", places.get(("start",), file), "[[start]]")
 
 
-def _included(name: str, path: Path, including: tuple[Path, ...]) -> Space:
-    from autotune.spaces.catalog import built_in_path
+def _included(name: str, path: Path, including: tuple[Path, ...], where: str) -> Space:
+    from autotune.spaces.catalog import built_in_names, built_in_path
 
     beside = path.parent / name
+    if beside.suffix != ".toml" and name not in built_in_names():
+        raise _unknown("search space", name, built_in_names(), where)
     source = beside if beside.suffix == ".toml" else built_in_path(name)
     return _read(source, (*including, path.resolve()))
 
@@ -131,7 +134,7 @@ def _included(name: str, path: Path, including: tuple[Path, ...]) -> Space:
 def _start(entry: Mapping[str, Any], only: str | None) -> Config:
     values = dict(entry)
     learner = values.pop("learner", only)
-    return Config(str(learner), values)
+    return Config("" if learner is None else str(learner), values)
 
 
 def _parameters(
@@ -141,14 +144,16 @@ def _parameters(
     problems: list[AutotuneError],
 ) -> Iterator[tuple[str, Parameter]]:
     for key, entry in table.items():
-        where = f"{places.get((learner, key), '')}, [{learner}.{key}]".lstrip(", ")
+        where = f"{places.get((learner, key)) or places[()]}, [{learner}.{key}]"
         if not isinstance(entry, dict):
             yield key, Fixed(entry)
             continue
         found = list(_entry_problems(key, entry, where))
-        problems.extend(found)
         if not found:
-            yield key, _parameter(entry)
+            parameter = _parameter(entry)
+            found = [SpaceError(f"{key}: {problem}", where) for problem in parameter.problems()]
+            yield key, parameter
+        problems.extend(found)
 
 
 def _entry_problems(key: str, entry: Mapping[str, Any], where: str) -> Iterator[AutotuneError]:
@@ -197,7 +202,7 @@ _KEY = re.compile(r"\s*([\w\-\"]+)\s*=")
 
 def _places(file: str, text: str) -> dict[tuple[str, ...], str]:
     """Find the line of every table and key; tomllib keeps no positions."""
-    places: dict[tuple[str, ...], str] = {}
+    places: dict[tuple[str, ...], str] = {(): file}
     table: tuple[str, ...] = ()
     starts = 0
     for number, line in enumerate(text.splitlines(), start=1):

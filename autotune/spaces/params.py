@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+
+from autotune.errors import SpaceError
 
 Condition: TypeAlias = Mapping[str, tuple[Any, ...]]
 """Parents and the values that they must have: all parents, any of their values."""
@@ -40,9 +42,14 @@ class Float:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "when", normalize_condition(self.when))
-        if self.default is None and not any(self.problems()):
-            middle = math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
-            object.__setattr__(self, "default", float(middle))
+        if any(_range_problems(self.low, self.high, self.log)):
+            return
+        for bound in ("low", "high"):  # 0 and 0.0 make one space, with one fingerprint
+            object.__setattr__(self, bound, float(getattr(self, bound)))
+        if self.default is None:
+            object.__setattr__(self, "default", _middle(self.low, self.high, self.log))
+        elif _is_number(self.default):
+            object.__setattr__(self, "default", float(self.default))
 
     def admits(self, value: Any) -> bool:
         """Return whether the value is in the range."""
@@ -50,8 +57,9 @@ class Float:
 
     def problems(self) -> Iterator[str]:
         """Yield what is wrong with the parameter as it is written."""
-        yield from _range_problems(self.low, self.high, self.log)
-        if self.default is not None and not self.admits(self.default):
+        found = list(_range_problems(self.low, self.high, self.log))
+        yield from found
+        if not found and self.default is not None and not self.admits(self.default):
             yield f"default {self.default!r} is not in [{self.low}, {self.high}]"
 
     def to_dict(self) -> dict[str, Any]:
@@ -92,8 +100,7 @@ class Int:
     def __post_init__(self) -> None:
         object.__setattr__(self, "when", normalize_condition(self.when))
         if self.default is None and not any(self.problems()):
-            middle = math.sqrt(self.low * self.high) if self.log else (self.low + self.high) / 2
-            steps = round((middle - self.low) / self.step)
+            steps = round((_middle(self.low, self.high, self.log) - self.low) / self.step)
             object.__setattr__(self, "default", self.low + steps * self.step)
 
     def admits(self, value: Any) -> bool:
@@ -144,9 +151,11 @@ class Choice:
     when: Condition = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "options", tuple(self.options))
         object.__setattr__(self, "when", normalize_condition(self.when))
-        if self.default is None and self.options:
+        options: Any = self.options
+        if isinstance(options, Iterable) and not isinstance(options, str):
+            object.__setattr__(self, "options", tuple(options))
+        if self.default is None and not any(self.problems()):
             object.__setattr__(self, "default", self.options[0])
 
     def admits(self, value: Any) -> bool:
@@ -155,6 +164,10 @@ class Choice:
 
     def problems(self) -> Iterator[str]:
         """Yield what is wrong with the parameter as it is written."""
+        options: Any = self.options
+        if not isinstance(options, tuple):
+            yield f"options are a list, found {options!r}"
+            return
         if not self.options:
             yield "a choice needs at least one option"
         for option in self.options:
@@ -163,7 +176,7 @@ class Choice:
         for index, option in enumerate(self.options):
             if option in self.options[:index]:
                 yield f"option {option!r} stands there twice"
-        if self.options and not self.admits(self.default):
+        if self.options and self.default is not None and not self.admits(self.default):
             yield f"default {self.default!r} is none of {list(self.options)}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -221,8 +234,10 @@ def same_value(left: Any, right: Any) -> bool:
     return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
 
 
-def normalize_condition(when: Mapping[str, Any]) -> Condition:
+def normalize_condition(when: Any) -> Condition:
     """Make every parent's values a tuple: ``{"optimizer": "sgd"}`` becomes ``{"optimizer": ("sgd",)}``."""
+    if not isinstance(when, Mapping):
+        raise SpaceError(f"when is a table, found {when!r}", hint='when={"optimizer": "sgd"}')
     return {
         parent: tuple(values) if isinstance(values, (list, tuple)) else (values,) for parent, values in when.items()
     }
@@ -238,6 +253,11 @@ def _document(head: dict[str, Any], parameter: Float | Int | Choice, **extras: A
 
 def _plain(when: Condition) -> dict[str, Any]:
     return {parent: values[0] if len(values) == 1 else list(values) for parent, values in when.items()}
+
+
+def _middle(low: float, high: float, log: bool) -> float:
+    middle = math.sqrt(low) * math.sqrt(high) if log else low / 2 + high / 2
+    return float(min(max(middle, low), high))
 
 
 def _range_problems(low: Any, high: Any, log: bool) -> Iterator[str]:

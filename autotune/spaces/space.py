@@ -72,16 +72,15 @@ class Space:
         summary: str = "",
         places: Mapping[tuple[str, ...], str] | None = None,
     ) -> None:
-        self.learners: Mapping[str, Mapping[str, Parameter]] = {
-            learner: {key: _as_parameter(value) for key, value in parameters.items()}
-            for learner, parameters in learners.items()
-        }
         self.name = name
         self.summary = summary
         self.places = dict(places or {})
-        raise_all(list(self._problems()))
+        self.learners: Mapping[str, Mapping[str, Parameter]] = {
+            learner: {key: _as_parameter(value) for key, value in self._table(learner, parameters).items()}
+            for learner, parameters in learners.items()
+        }
         self.starts = tuple(self._complete(start) for start in starts)
-        raise_all(list(self._start_problems()))
+        raise_all([*self._problems(), *self._start_problems()])
 
     @classmethod
     def from_file(cls, path: str | Path) -> Space:
@@ -105,7 +104,7 @@ class Space:
         return isinstance(other, Space) and self.to_dict() == other.to_dict()
 
     def __hash__(self) -> int:
-        return hash(repr(self.to_dict()))
+        return hash(frozenset((learner, frozenset(parameters)) for learner, parameters in self.learners.items()))
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{learner} ({len(parameters)})" for learner, parameters in self.learners.items())
@@ -115,11 +114,7 @@ class Space:
         """Return the space as it is for one kind of task: conditions on ``task`` are settled and gone."""
         names = {kind} if kind == "regression" else {kind, "classification"}
         learners = {
-            learner: {
-                key: _without_task(parameter)
-                for key, parameter in parameters.items()
-                if "task" not in parameter.when or names & set(parameter.when["task"])
-            }
+            learner: {key: _without_task(parameters[key]) for key in parameters if _on_task(parameters, key, names)}
             for learner, parameters in self.learners.items()
         }
         starts = [
@@ -165,6 +160,12 @@ class Space:
         left_over = {key: value for key, value in start.params.items() if key not in values}
         return Config(start.learner, {**values, **left_over})
 
+    def _table(self, learner: str, parameters: Any) -> Mapping[str, Any]:
+        if not isinstance(parameters, Mapping):
+            hint = f'{{"lightgbm": {{"{learner}": ...}}}}'
+            raise SpaceError(f"learner {learner!r} holds {parameters!r}, no parameters", self.place(learner), hint)
+        return parameters
+
     def _problems(self) -> Iterator[AutotuneError]:
         if not self.learners:
             yield SpaceError("a space needs at least one learner", f"space {self.name!r}")
@@ -186,7 +187,9 @@ class Space:
                 yield _as_space_error(unknown_name("parameter to depend on", parent, parameters, where))
             elif parent in _ancestors(parameters, parent):
                 yield SpaceError(f"{key} depends on {parent}, which depends on itself", where)
-            else:
+            elif not values:
+                yield SpaceError(f"{key} exists for no value of {parent}", where, f"leave when or {key} out")
+            elif not any(parameters[parent].problems()):
                 for value in values:
                     if not parameters[parent].admits(value):
                         yield SpaceError(f"{key} exists when {parent} = {value!r}, which {parent} never is", where)
@@ -194,6 +197,10 @@ class Space:
     def _start_problems(self) -> Iterator[AutotuneError]:
         for number, start in enumerate(self.starts):
             where = self.place("start", str(number))
+            if not start.learner:
+                names = ", ".join(self.learners)
+                yield SpaceError("a start names no learner", where, f"learner = one of: {names}")
+                continue
             if start.learner not in self.learners:
                 yield _as_space_error(unknown_name("learner of this space", start.learner, self.learners, where))
                 continue
@@ -203,7 +210,7 @@ class Space:
                     yield _as_space_error(unknown_name(f"parameter of {start.learner!r}", key, parameters, where))
                 elif not holds(parameters[key], start.params):
                     yield SpaceError(f"start: {key} does not exist under its condition", where, f"leave {key} out")
-                elif not parameters[key].admits(value):
+                elif not any(parameters[key].problems()) and not parameters[key].admits(value):
                     yield SpaceError(f"start: {key} = {value!r} is outside its range", where)
 
 
@@ -226,6 +233,12 @@ def _as_space_error(error: AutotuneError) -> SpaceError:
 
 def _without_task(parameter: Parameter) -> Parameter:
     return replace(parameter, when={parent: values for parent, values in parameter.when.items() if parent != "task"})
+
+
+def _on_task(parameters: Mapping[str, Parameter], key: str, names: set[str]) -> bool:
+    """Return whether a parameter and all that it depends on exist for a task that goes by these names."""
+    line = [parameters[each].when.get("task") for each in (key, *_ancestors(parameters, key)) if each in parameters]
+    return all(tasks is None or names & set(tasks) for tasks in line)
 
 
 def _alternate(left: Sequence[Config], right: Sequence[Config]) -> list[Config]:

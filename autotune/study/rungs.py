@@ -40,6 +40,8 @@ class Rungs:
     def finished(self, record: TrialRecord) -> None:
         """Remember a trial that is over, with all its rungs; failed trials have nothing to compare with."""
         if record.config is None or record.state not in ("complete", "pruned"):
+            for scores in self._at.values():
+                scores.pop(record.number, None)
             return
         for rung, score in (record.rungs or {}).items():
             self.reached(record.config.learner, record.number, rung, score)

@@ -63,7 +63,8 @@ def redact(url: str) -> str:
     >>> redact("postgresql://ann:secret@db/tuning")
     'postgresql://ann:***@db/tuning'
     """
-    return re.sub(r"(://[^:/@]*:)[^@]*@", r"\1***@", url)
+    hidden = re.sub(r"(://[^:/@]*:).*@", r"\1***@", url)  # up to the last @: a password may hold one
+    return re.sub(r"([?&]password=)[^&\s]*", r"\1***", hidden)
 
 
 def _open_sqlite(url: str) -> RDBStorage:
@@ -97,9 +98,9 @@ def _connect(url: str, engine_words: dict[str, Any]) -> RDBStorage:
 def _create_tables(url: str) -> None:
     """Create the schema in one process at a time: a lock beside the file decides who does it."""
     path = Path(url.removeprefix("sqlite:///"))
-    if path.exists():
-        return
     lock = path.with_name(path.name + ".creating")
+    if path.exists() and not lock.exists():  # in this order: the lock is there before the file, and until it is complete
+        return
     try:
         handle = lock.open("a")
     except OSError as error:
@@ -111,8 +112,7 @@ def _create_tables(url: str) -> None:
             fcntl.flock(handle, fcntl.LOCK_EX)
         except ImportError:  # Windows has no flock: the first process to come creates the tables
             pass
-        if not path.exists():
-            _connect(url, {"connect_args": {"timeout": BUSY_SECONDS}}).engine.dispose()
+        _connect(url, {"connect_args": {"timeout": BUSY_SECONDS}}).engine.dispose()
     lock.unlink(missing_ok=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -34,6 +35,9 @@ OWNER = "autotune:owner"
 OUTCOME = "autotune:outcome"
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+DESCRIBED_WITHIN_SECONDS = 5.0
+"""How long to wait for another process to describe a study that it has just created."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +95,15 @@ class TuningStudy:
         trial = self._abandoned() or self._new()
         trial.set_user_attr(OWNER, this_owner())
         config = suggest(trial, self.space)
-        self._running[trial.number] = (trial, config, {})
+        reached = self.optuna.get_trials(deepcopy=False)[trial.number].intermediate_values
+        self._running[trial.number] = (trial, config, dict(reached))
         return Claim(trial.number, config, trial_seed(self.seed, trial.number, "model"))
 
     def may_go_on(self, number: int, progress: Progress, first_rung: float) -> bool:
         """Remember what a running trial has reached and judge it."""
-        trial, config, rungs = self._running[number]
+        _, config, _ = self._running[number]
         if not progress.by_fold:
-            rungs[progress.rung] = progress.score
-            trial.report(progress.score, progress.rung)
+            self._write(number, progress)
             self._rungs.reached(config.learner, number, progress.rung, progress.score)
         return self._rungs.may_go_on(config.learner, number, progress, first_rung)
 
@@ -112,7 +116,7 @@ class TuningStudy:
         where = f"fold {progress.rung}" if progress.by_fold else f"rung {progress.rung}"
         outcome = {"score": progress.score, "seconds": seconds, "reason": f"pruned at {where}"}
         if progress.by_fold:
-            self._running[number][0].report(progress.score, progress.rung)
+            self._write(number, progress)
         return self._tell(number, TrialState.PRUNED, None, outcome)
 
     def fail(self, number: int, reason: str, seconds: float) -> TrialRecord:
@@ -166,6 +170,13 @@ class TuningStudy:
             return fixed_sampler(as_suggestions(self._first[number], self.space), seed)
         return self._sampler(seed)
 
+    def _write(self, number: int, progress: Progress) -> None:
+        """Write what a trial has reached; a second attempt reaches again what the first one wrote."""
+        trial, _, reached = self._running[number]
+        if progress.rung not in reached:
+            reached[progress.rung] = progress.score
+            trial.report(progress.score, progress.rung)
+
     def _tell(self, number: int, state: TrialState, value: float | None, outcome: dict[str, Any]) -> TrialRecord:
         trial, config, _ = self._running.pop(number)
         trial.set_user_attr(OUTCOME, {"config": config.flat(), **outcome})
@@ -214,11 +225,11 @@ def open_study(
             study = optuna.create_study(
                 storage=storage, study_name=name, direction="maximize" if maximize else "minimize"
             )
-            study.set_user_attr(IDENTITY, dict(identity))
-            study.set_user_attr(SEED, seed)
-            study.set_user_attr(VERSIONS, dict(versions))
+            _describe(study, identity, seed, versions)
         except optuna.exceptions.DuplicatedStudyError:
             study = optuna.load_study(storage=storage, study_name=name)
+            if _was_left_bare(study, maximize):
+                _describe(study, identity, seed, versions)
     _check_identity(study, identity, seed)
     return TuningStudy(study, space, sampler, pruner, seed)
 
@@ -246,6 +257,23 @@ def read_records(storage: BaseStorage, name: str) -> tuple[tuple[TrialRecord, ..
     maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
     records = tuple(_record(trial) for trial in study.get_trials(deepcopy=False))
     return records, study.user_attrs.get(IDENTITY, {}), maximize
+
+
+def _describe(study: optuna.Study, identity: Mapping[str, str], seed: int, versions: Mapping[str, str]) -> None:
+    """Write what the study is made for; the identity comes last, since whoever joins waits for it."""
+    study.set_user_attr(VERSIONS, dict(versions))
+    study.set_user_attr(SEED, seed)
+    study.set_user_attr(IDENTITY, dict(identity))
+
+
+def _was_left_bare(study: optuna.Study, maximize: bool) -> bool:
+    """Wait for the process that just created the study to describe it; True when it died before it could."""
+    waited_until = time.monotonic() + DESCRIBED_WITHIN_SECONDS
+    while IDENTITY not in study.user_attrs and not study.get_trials(deepcopy=False):
+        if time.monotonic() > waited_until:
+            return (study.direction == optuna.study.StudyDirection.MAXIMIZE) == maximize
+        time.sleep(0.05)
+    return False
 
 
 def _check_identity(study: optuna.Study, identity: Mapping[str, str], seed: int) -> None:
