@@ -99,7 +99,7 @@ def _create_tables(url: str) -> None:
     """Create the schema in one process at a time: a lock beside the file decides who does it."""
     path = Path(url.removeprefix("sqlite:///"))
     lock = path.with_name(path.name + ".creating")
-    if path.exists() and not lock.exists():  # in this order: the lock is there before the file, and until it is complete
+    if path.exists() and not lock.exists():  # in this order: the lock is there until the file is complete
         return
     try:
         handle = lock.open("a")
