@@ -116,10 +116,11 @@ def demo(**given: Any) -> None:
     from autotune.demo import MODEL, STORAGE, SUMMARY, TABLE, TARGET, demo_table
 
     write_table(demo_table(), Path(TABLE))
-    settings = {**given, "storage": STORAGE, "random_state": 0}
+    settings = {**given, "storage": STORAGE}
     again = {"target": TARGET, **{name: value for name, value in settings.items() if value != getattr(DEFAULTS, name)}}
-    click.echo(f"{TABLE}: {SUMMARY}\nthe demo is {_command('run', TABLE, **again, save=MODEL)}\n", err=True)
-    report = _tune(TABLE, TARGET, MODEL, {**settings, "progress": True})
+    command = _command("run", TABLE, **again, random_state=0, save=MODEL)
+    click.echo(f"{TABLE}: {SUMMARY}\nthe demo is {command}\n", err=True)
+    report = _tune(TABLE, TARGET, MODEL, {**settings, "random_state": 0, "progress": True})
     _show(report)
     _say_next(report, TABLE, again, MODEL)
 
@@ -201,7 +202,8 @@ def spaces(name: str | None) -> None:
     NAME is a built-in space, several joined by commas, or a TOML file.
     """
     from autotune.console import show_space, show_spaces
-    from autotune.spaces.catalog import built_in_names, find_space
+    from autotune.spaces.catalog import find_space
+    from autotune.spaces.files import built_in_names
 
     if name is None:
         show_spaces({each: find_space(each) for each in built_in_names()})
@@ -253,7 +255,8 @@ def _say_next(report: Report, data: str, again: Mapping[str, Any], model: str | 
         lines["keep a model"] = _command("run", data, **again, save="tuned.model")
     else:
         lines["predict"] = _command("predict", model, data, output="predictions.csv")
-        lines["in Python"] = f"autotune.load({model!r}).predict({data!r})"
+    words = ", ".join(f"{name}={value!r}" for name, value in again.items() if value is not None)
+    lines["in Python"] = f"autotune.tune({data!r}, {words})"
     click.echo("\nnext", err=True)
     for what, command in lines.items():
         click.echo(f"  {what:<13} {command}", err=True)

@@ -82,7 +82,8 @@ class Console:
         """Show what the study holds already."""
         self._pace.begin(records)
         if finished := [record for record in records if record.state != "running"]:
-            self._line((f"the study holds {len(finished)} finished trials already", "dim"))
+            enough = ", as many as it shall" if self._pace.is_over() else ""
+            self._line((f"the study holds {len(finished)} finished trials already{enough}", "dim"))
 
     def told(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """Count the trial; a new best leaves a line on a terminal, any trial leaves one elsewhere."""

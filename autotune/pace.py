@@ -36,6 +36,10 @@ class Pace:
         """Count a trial that is over."""
         self.states[record.state] += 1
 
+    def is_over(self) -> bool:
+        """Return whether there are as many finished trials as there shall be."""
+        return self._n_trials is not None and self._found + self.states.total() >= self._n_trials
+
     def counted(self) -> str:
         """Return the finished trials and how many there shall be: ``"12/40"``."""
         finished = self._found + self.states.total()

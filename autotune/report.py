@@ -32,8 +32,8 @@ class Report:
     best_params : dict
         The learner and parameters of the best configuration.
     best_score : float
-        Its cross-validation score. Optimistic: the configuration and its step were chosen on these folds; `test_score` is
-        the honest one.
+        Its cross-validation score. Optimistic: the configuration and its step were chosen on these folds; `test_score`
+        is the honest one.
     best_sd : float
         Standard deviation of that score over the folds.
     test_score : Score or None

@@ -1,7 +1,7 @@
 """THE STORY: from a plan to a report. Read this first.
 
-The study proposes, cross-validation judges, the best configuration is retrained on all search rows, and the test rows are
-looked at once.
+The study proposes, cross-validation judges, the best configuration is retrained on all search rows, and the test rows
+are looked at once.
 """
 
 from __future__ import annotations

@@ -13,19 +13,19 @@ class Watcher(Protocol):
     """What a run tells while it goes; `autotune.console` shows it on a terminal."""
 
     def planned(self, plan: Plan) -> None:
-        """Everything is checked and the search is about to begin."""
+        """Hear what is about to be done; everything is checked."""
 
     def joined(self, records: tuple[TrialRecord, ...]) -> None:
-        """The study is open and holds these trials."""
+        """Hear which trials the study holds."""
 
     def told(self, record: TrialRecord, best: TrialRecord | None) -> None:
-        """A trial is over; `best` is the best one so far."""
+        """Hear of a trial that is over, and of the best one so far."""
 
     def stage(self, name: str) -> None:
-        """A stage after the search begins."""
+        """Hear which stage begins: search, refit, test."""
 
     def over(self) -> None:
-        """Nothing more follows, whether it went well or not."""
+        """Hear that nothing more follows, whether it went well or not."""
 
 
 class Silent:

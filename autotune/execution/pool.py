@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,10 +133,8 @@ class _Slot:
         self.process.stdout.close()
 
     def send(self, message: Any) -> None:
-        try:
+        with suppress(BrokenPipeError):  # a worker that is dead: the end of its output says so
             self._outgoing.send(message)
-        except BrokenPipeError:
-            pass  # the worker is dead: the end of its output says so
 
     def close(self) -> str:
         """Reap the process and return what is known of its end."""

@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -40,10 +41,8 @@ def main() -> None:
     """Serve trials until the coordinator closes the pipe."""
     incoming, outgoing = _take_pipes()
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    try:
+    with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
         _serve(incoming, outgoing)
-    except (EOFError, BrokenPipeError, KeyboardInterrupt):
-        pass
 
 
 def _serve(incoming: Connection, outgoing: Connection) -> None:

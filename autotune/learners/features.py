@@ -6,21 +6,18 @@ just as a level that nobody has seen will be at predict.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
-
-from autotune.errors import SettingsError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from autotune.data.task import Rows, Schema
-    from autotune.learners.protocol import Member, Predictions
+    from autotune.learners.protocol import Member
 
 Scaler = Literal["standard", "quantile"]
 Form_co = TypeVar("Form_co", covariant=True)
@@ -253,11 +250,6 @@ class Remembering(Generic[Form_co]):
         return copy, (self.features,)
 
 
-def network(member: Member) -> Encoded[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-    """Return a member's rows as `NetworkFeatures` makes them, fitted once for all trials."""
-    return _encoded(member, ("network",), lambda: NetworkFeatures.fit(member.rows, member.problem.schema))
-
-
 def ordinal(member: Member) -> Encoded[NDArray[np.float32]]:
     """Return a member's rows as `OrdinalFeatures` makes them, fitted once for all trials."""
     return _encoded(member, ("ordinal",), lambda: OrdinalFeatures.fit(member.rows, member.problem.schema))
@@ -271,80 +263,6 @@ def dense(member: Member, *, scaler: Scaler = "standard", max_levels: int = 100,
         return DenseFeatures.fit(member.rows, schema, scaler=scaler, max_levels=max_levels, sparse=sparse)
 
     return _encoded(member, ("dense", scaler, max_levels, sparse), fit)
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedModel:
-    """A fitted scikit-learn estimator behind the features that it was trained on.
-
-    Attributes
-    ----------
-    features : Features
-        What brings rows into the estimator's form.
-    estimator : estimator
-        A fitted classifier with ``predict_proba``, or a regressor of ``(y - centre) / scale``.
-    n_classes : int
-        Number of classes; 0 for regression.
-    """
-
-    features: Features[Any]
-    estimator: Any
-    n_classes: int
-    centre: float = 0.0
-    scale: float = 1.0
-
-    def predict(self, rows: Rows) -> Predictions:
-        """Return probabilities (n_rows, n_classes), or values (n_rows,)."""
-        matrix = self.features.transform(rows)
-        if self.n_classes:
-            return align_probabilities(self.estimator.predict_proba(matrix), self.estimator.classes_, self.n_classes)
-        values: Predictions = self.centre + self.scale * np.asarray(self.estimator.predict(matrix), dtype=np.float64)
-        return values
-
-
-def align_probabilities(probabilities: NDArray[Any], classes: NDArray[Any], n_classes: int) -> Predictions:
-    """Return probabilities with a column for each class of the task, 0 for those that training rows lacked.
-
-    Examples
-    --------
-    >>> align_probabilities(np.array([[0.3, 0.7]]), np.array([0, 2]), 3)
-    array([[0.3, 0. , 0.7]])
-    """
-    aligned = np.zeros((len(probabilities), n_classes))
-    aligned[:, np.asarray(classes, dtype=np.intp)] = probabilities
-    return aligned
-
-
-def standardized(y: NDArray[Any], weight: NDArray[np.float64] | None) -> tuple[NDArray[np.float64], float, float]:
-    """Return a regression target with mean 0 and variance 1, and the centre and scale that undo it."""
-    centre = float(np.average(y, weights=weight))
-    scale = float(np.sqrt(np.average((y - centre) ** 2, weights=weight))) or 1.0
-    return (y - centre) / scale, centre, scale
-
-
-def check_parameters(learner: str, params: object, rules: Mapping[str, range | tuple[float, float] | str]) -> None:
-    """Raise SettingsError if a parameter has a value that it cannot have.
-
-    Parameters
-    ----------
-    learner, params
-        The learner's name, for the message, and its parameters.
-    rules : mapping
-        By name of the parameter: a range of whole numbers, the lowest and highest number, or words.
-    """
-    for name, rule in rules.items():
-        value = getattr(params, name)
-        number = isinstance(value, Real) and not isinstance(value, bool)
-        match rule:
-            case range():
-                whole = number and isinstance(value, Integral)  # "in" would walk through the range for other numbers
-                fits, law = whole and rule.start <= value < rule.stop, f"a whole number of at least {rule.start}"
-            case (low, high):
-                fits, law = number and low <= value <= high, f"a number from {low:g} to {high:g}"
-            case _:
-                fits, law = value in rule.split(), "one of " + ", ".join(rule.split())
-        if not fits:
-            raise SettingsError(f"{name}={value!r} is not {law}", f"learner {learner!r}, {name}")
 
 
 def _encoded(member: Member, form: tuple[Any, ...], fit: Callable[[], Features[Form_co]]) -> Encoded[Form_co]:

@@ -9,7 +9,9 @@ from typing import Any, ClassVar, Literal
 from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor
 
 from autotune.data.task import ALL_TASKS, TaskKind
-from autotune.learners.features import EncodedModel, check_parameters, ordinal, standardized
+from autotune.learners.checks import check_parameters
+from autotune.learners.encoded import EncodedModel, standardized
+from autotune.learners.features import ordinal
 from autotune.learners.protocol import Member, Model, Pace, Resources, Step, one_shot
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from autotune.data.task import ALL_TASKS, Rows, TaskKind
-from autotune.learners.features import Features, check_parameters, dense
+from autotune.learners.checks import check_parameters
+from autotune.learners.features import Features, dense
 from autotune.learners.protocol import Member, Model, Pace, Resources, Step, one_shot
 
 if TYPE_CHECKING:

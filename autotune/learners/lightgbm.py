@@ -10,7 +10,7 @@ import lightgbm as lgb
 import numpy as np
 
 from autotune.data.task import ALL_TASKS, Problem, Rows, TaskKind
-from autotune.errors import SettingsError
+from autotune.learners.checks import check_parameters
 from autotune.learners.protocol import Member, Model, Pace, Resources, Step
 
 if TYPE_CHECKING:
@@ -46,27 +46,24 @@ class LightGBMParams:
     max_rounds: int = 1000
 
     def __post_init__(self) -> None:
-        for name, low, high in _BOUNDS:
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise SettingsError(f"{name}={value!r} is outside [{low}, {high}]", f"learner 'lightgbm', {name}")
+        check_parameters("lightgbm", self, _RULES)
 
 
-_BOUNDS: tuple[tuple[str, float, float], ...] = (
-    ("learning_rate", 1e-6, 10.0),
-    ("num_leaves", 2, 131_072),
-    ("min_data_in_leaf", 0, 2**31 - 1),
-    ("feature_fraction", 1e-6, 1.0),
-    ("bagging_fraction", 1e-6, 1.0),
-    ("lambda_l1", 0.0, float("inf")),
-    ("lambda_l2", 0.0, float("inf")),
-    ("cat_smooth", 0.0, float("inf")),
-    ("cat_l2", 0.0, float("inf")),
-    ("min_data_per_group", 1, 2**31 - 1),
-    ("max_cat_to_onehot", 1, 2**31 - 1),
-    ("max_bin", 2, 65_535),
-    ("max_rounds", 1, 10**9),
-)
+_RULES: dict[str, range | tuple[float, float] | str] = {
+    "learning_rate": (1e-6, 10.0),
+    "num_leaves": range(2, 131_073),
+    "min_data_in_leaf": range(2**31),
+    "feature_fraction": (1e-6, 1.0),
+    "bagging_fraction": (1e-6, 1.0),
+    "lambda_l1": (0.0, float("inf")),
+    "lambda_l2": (0.0, float("inf")),
+    "cat_smooth": (0.0, float("inf")),
+    "cat_l2": (0.0, float("inf")),
+    "min_data_per_group": range(1, 2**31),
+    "max_cat_to_onehot": range(1, 2**31),
+    "max_bin": range(2, 65_536),
+    "max_rounds": range(1, 10**9),
+}
 
 
 class LightGBM:

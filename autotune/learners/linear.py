@@ -14,7 +14,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso, LogisticRegression, Ridge
 
 from autotune.data.task import ALL_TASKS, TaskKind
-from autotune.learners.features import EncodedModel, check_parameters, dense, standardized
+from autotune.learners.checks import check_parameters
+from autotune.learners.encoded import EncodedModel, standardized
+from autotune.learners.features import dense
 from autotune.learners.protocol import Member, Model, Pace, Resources, Step, one_shot
 
 if TYPE_CHECKING:

@@ -17,14 +17,14 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the field's name for it
 from torch import Tensor, nn
 
-from autotune.learners.features import NetworkFeatures, standardized
-from autotune.learners.mlp import count_batches, rate_factor
+from autotune.learners.encoded import standardized
+from autotune.learners.features import NetworkFeatures
+from autotune.learners.mlp_params import MLPParams, count_batches, rate_factor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from autotune.data.task import Problem, Rows
-    from autotune.learners.mlp import MLPParams
     from autotune.learners.protocol import Member, Predictions
 
 ROWS_A_PREDICTION = 8192

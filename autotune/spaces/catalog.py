@@ -1,42 +1,16 @@
-"""The built-in spaces, and the way from whatever a person names to a Space."""
+"""The way from whatever a person names to a Space."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import reduce
-from importlib.resources import files
 from operator import or_
 from pathlib import Path
 from typing import Any
 
 from autotune.errors import SettingsError
-from autotune.registry import unknown_name
-from autotune.spaces.files import read_space
+from autotune.spaces.files import built_in_path, read_space
 from autotune.spaces.space import Space
-
-
-def built_in_names() -> list[str]:
-    """Return the names of the built-in spaces, in alphabetical order.
-
-    Examples
-    --------
-    >>> "lightgbm" in built_in_names()
-    True
-    """
-    return sorted(path.name.removesuffix(".toml") for path in _folder().iterdir() if path.name.endswith(".toml"))
-
-
-def built_in_path(name: str) -> Path:
-    """Return the file of a built-in space.
-
-    Raises
-    ------
-    UnknownNameError
-        With the nearest right name.
-    """
-    if name not in built_in_names():
-        raise unknown_name("search space", name, built_in_names())
-    return _folder() / f"{name}.toml"
 
 
 def find_space(space: Any) -> Space:
@@ -78,7 +52,3 @@ def find_space(space: Any) -> Space:
         case list() | tuple() if space:
             return reduce(or_, map(find_space, space))
     raise SettingsError(f"space={space!r} is no search space", "space", "a built-in name, a TOML file or a Space")
-
-
-def _folder() -> Path:
-    return Path(str(files("autotune.search_spaces")))

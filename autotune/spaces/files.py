@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,30 @@ def read_space(path: Path) -> Space:
     'lightgbm'
     """
     return _read(Path(path), ())
+
+
+def built_in_names() -> list[str]:
+    """Return the names of the built-in spaces, in alphabetical order.
+
+    Examples
+    --------
+    >>> "lightgbm" in built_in_names()
+    True
+    """
+    return sorted(path.name.removesuffix(".toml") for path in _folder().iterdir() if path.name.endswith(".toml"))
+
+
+def built_in_path(name: str) -> Path:
+    """Return the file of a built-in space.
+
+    Raises
+    ------
+    UnknownNameError
+        With the nearest right name.
+    """
+    if name not in built_in_names():
+        raise unknown_name("search space", name, built_in_names())
+    return _folder() / f"{name}.toml"
 
 
 def _read(path: Path, including: tuple[Path, ...]) -> Space:
@@ -122,8 +147,6 @@ def _top_problems(
 
 
 def _included(name: str, path: Path, including: tuple[Path, ...], where: str) -> Space:
-    from autotune.spaces.catalog import built_in_names, built_in_path
-
     beside = path.parent / name
     if beside.suffix != ".toml" and name not in built_in_names():
         raise _unknown("search space", name, built_in_names(), where)
@@ -215,3 +238,7 @@ def _places(file: str, text: str) -> dict[tuple[str, ...], str]:
         elif key := _KEY.match(line):
             places[(*table, key[1].strip('"'))] = f"{file}:{number}"
     return places
+
+
+def _folder() -> Path:
+    return Path(str(files("autotune.search_spaces")))

@@ -61,9 +61,12 @@ def _gp(seed: int) -> BaseSampler:
 
 
 def _qmc(seed: int) -> BaseSampler:
+    """Return a sampler that goes on with one sequence: were it scrambled anew for each trial, it would be random."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of the class itself
-        return optuna.samplers.QMCSampler(seed=seed, scramble=True, warn_independent_sampling=False)
+        return optuna.samplers.QMCSampler(
+            seed=0, scramble=True, independent_sampler=_random(seed), warn_independent_sampling=False
+        )
 
 
 SAMPLERS: Registry[Callable[[int], BaseSampler]] = Registry(

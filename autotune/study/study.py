@@ -33,6 +33,7 @@ VERSIONS = "autotune:versions"
 LOOKS = "autotune:looks"
 OWNER = "autotune:owner"
 OUTCOME = "autotune:outcome"
+FAILED = "failed"
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
@@ -109,6 +110,7 @@ class TuningStudy:
 
     def complete(self, number: int, evaluation: Evaluation) -> TrialRecord:
         """Finish a trial with its evaluation."""
+        self._mark(number, failed=False)
         return self._tell(number, TrialState.COMPLETE, evaluation.score, asdict(evaluation))
 
     def prune(self, number: int, progress: Progress, seconds: float) -> TrialRecord:
@@ -121,7 +123,7 @@ class TuningStudy:
 
     def fail(self, number: int, reason: str, seconds: float) -> TrialRecord:
         """Finish a trial that raised: told with the baseline's score and as infeasible, so that samplers keep away."""
-        self._running[number][0].set_constraint("failed", 1.0)
+        self._mark(number, failed=True)
         baseline = self.optuna.user_attrs[BASELINE]
         outcome = {"failed": True, "reason": reason, "seconds": seconds}
         return self._tell(number, TrialState.COMPLETE, baseline, outcome)
@@ -176,6 +178,12 @@ class TuningStudy:
         if progress.rung not in reached:
             reached[progress.rung] = progress.score
             trial.report(progress.score, progress.rung)
+
+    def _mark(self, number: int, *, failed: bool) -> None:
+        """Write the constraint that a failed trial violates; all complete ones need it, or the GP sampler refuses."""
+        trial = self._running[number][0]
+        if FAILED not in trial.constraints:
+            trial.set_constraint(FAILED, float(failed))
 
     def _tell(self, number: int, state: TrialState, value: float | None, outcome: dict[str, Any]) -> TrialRecord:
         trial, config, _ = self._running.pop(number)

@@ -18,7 +18,6 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 import autotune
 from autotune import demo as demo_table
 from autotune.cli import main
-from autotune.errors import DataError
 from autotune.settings import DOOR_DEFAULTS, Settings
 
 ROOT = Path(autotune.__file__).parents[1]
@@ -323,18 +322,3 @@ def test_the_demo_runs_and_runs_again(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [command[0] for command in commands] == ["leaderboard", "best", "run", "predict"]
     assert [tune(*command).exit_code for command in commands] == [0, 0, 0, 0]
     assert len(pd.read_csv("predictions.csv")) == 442
-
-
-def test_a_table_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from autotune.data.writers import write_table
-
-    def full(*_: Any, **__: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    path = tmp_path / "old.csv"
-    path.write_text("old")
-    monkeypatch.setattr(pd.DataFrame, "to_csv", full)
-    with pytest.raises(DataError, match="No space left on device"):
-        write_table(pd.DataFrame({"a": [1]}), path)
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]

@@ -14,9 +14,10 @@ import torch
 
 from autotune.data.task import Column, Problem, Rows, Schema, TaskKind
 from autotune.errors import SettingsError
-from autotune.learners import mlp
-from autotune.learners.mlp import MLP, MLPParams, choose_device, count_batches, rate_factor
+from autotune.learners import mlp, mlp_params
+from autotune.learners.mlp import MLP, choose_device
 from autotune.learners.mlp_network import Network, Training, drop, row_losses, row_weights
+from autotune.learners.mlp_params import MLPParams, count_batches, rate_factor
 from autotune.learners.protocol import Member, Resources, Step
 from autotune.metrics import resolve_metric
 
@@ -76,10 +77,10 @@ def test_it_learns_numbers_and_categories(kind: TaskKind, n_numeric: int, n_cate
 @pytest.mark.parametrize(
     "change",
     [
-        *[{"optimizer": name} for name in get_args(mlp.Optimizer)],
-        *[{"schedule": name} for name in get_args(mlp.Schedule)],
-        *[{"activation": name} for name in get_args(mlp.Activation)],
-        *[{"normalization": name} for name in get_args(mlp.Normalization)],
+        *[{"optimizer": name} for name in get_args(mlp_params.Optimizer)],
+        *[{"schedule": name} for name in get_args(mlp_params.Schedule)],
+        *[{"activation": name} for name in get_args(mlp_params.Activation)],
+        *[{"normalization": name} for name in get_args(mlp_params.Normalization)],
         {"warmup": 0.3},
         {"gradient_clip": 1.0},
         {"layers": 0, "learning_rate": 0.1},
@@ -99,7 +100,7 @@ def test_every_choice_learns(change: dict[str, object]) -> None:
     assert score(member, y, replace(SMALL, **change)) > 0.85
 
 
-@pytest.mark.parametrize("loss", get_args(mlp.RegressionLoss))
+@pytest.mark.parametrize("loss", get_args(mlp_params.RegressionLoss))
 def test_every_loss_of_regression_learns(loss: mlp.RegressionLoss) -> None:
     member, y = made("regression")
     assert score(member, y, replace(SMALL, loss=loss)) > 0.8
@@ -314,7 +315,7 @@ def test_dropout_draws_the_share_and_keeps_the_mean() -> None:
     assert drop(x, 0.3, None) is x
 
 
-@pytest.mark.parametrize("schedule", get_args(mlp.Schedule))
+@pytest.mark.parametrize("schedule", get_args(mlp_params.Schedule))
 def test_schedules_stay_between_0_and_their_peak(schedule: mlp.Schedule) -> None:
     for warmup in (0.0, 0.5):
         factors = [rate_factor(MLPParams(schedule=schedule, warmup=warmup), p) for p in np.linspace(0, 1, 101)]
@@ -366,7 +367,7 @@ def test_a_model_trained_on_cuda_predicts_on_the_cpu() -> None:
 
 
 def test_its_parameters_can_be_checked_without_torch() -> None:
-    code = "import sys; from autotune.learners.mlp import MLPParams; MLPParams(); print('torch' in sys.modules)"
+    code = "import sys; from autotune.learners.mlp import MLP; MLP.Params(); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

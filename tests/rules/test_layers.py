@@ -94,9 +94,8 @@ def test_a_dependency_has_one_keeper(package):
 def swallows(node: ast.AST) -> bool:
     """Return whether this takes any error at all and does not raise it again."""
     if isinstance(node, ast.ExceptHandler):
-        names = {part.id for part in ast.walk(node.type)} if isinstance(node.type, ast.Name) else set()
-        if isinstance(node.type, ast.Tuple):
-            names = {part.id for part in node.type.elts if isinstance(part, ast.Name)}
+        kinds = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type] if node.type else []
+        names = {ast.unparse(kind) for kind in kinds}
         again = isinstance(node.body[-1], ast.Raise) and node.body[-1].exc is None
         return not again and (node.type is None or bool(names & {"Exception", "BaseException"}))
     if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("suppress"):

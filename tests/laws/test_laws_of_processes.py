@@ -1,0 +1,164 @@
+"""The laws that are about processes: scripts without a main guard, and a study whose process is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+
+import autotune
+from autotune.study.storage import open_storage
+
+SCRIPT = textwrap.dedent(
+    """
+    import numpy as np
+    import pandas as pd
+    import autotune
+
+    SHARE = 1.0
+
+    class Own:
+        pass
+
+    def own_metric(y_true, y_pred):
+        assert Own.__module__ == "__main__"
+        return SHARE * float((y_true == y_pred).mean())
+
+    draws = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": draws.normal(size=80), "b": draws.choice(["x", "y"], 80)})
+    frame["sold"] = np.where(frame["a"] > 0, "yes", "no")
+    report = autotune.tune(
+        frame, target="sold", space="linear", metric=own_metric, n_trials=3, n_jobs=2, random_state=0
+    )
+    assert [record.state for record in report.records] == ["complete"] * 3, report
+    print("DONE", report.metric, round(report.best_score, 2))
+    """
+)
+
+
+def run_python(*arguments: str, text: str | None = None, cwd: Path) -> str:
+    words = [sys.executable, *arguments]
+    done = subprocess.run(words, input=text, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_script_without_a_main_guard_works(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(SCRIPT)
+    assert run_python("script.py", cwd=tmp_path).splitlines() == ["DONE own_metric 0.97"]
+
+
+def test_a_script_without_a_main_guard_works_as_a_command(tmp_path: Path) -> None:
+    assert run_python("-c", SCRIPT, cwd=tmp_path).splitlines() == ["DONE own_metric 0.97"]
+
+
+def test_a_script_without_a_main_guard_works_on_standard_input(tmp_path: Path) -> None:
+    assert run_python("-", text=SCRIPT, cwd=tmp_path).splitlines() == ["DONE own_metric 0.97"]
+
+
+def test_a_script_without_a_main_guard_works_in_a_notebook(tmp_path: Path) -> None:
+    pytest.importorskip("ipykernel")
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SCRIPT)])
+    nbclient.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    (cell,) = notebook.cells
+    shown = "".join(output.text for output in cell.outputs if output.name == "stdout")
+    assert shown.splitlines() == ["DONE own_metric 0.97"]
+
+
+def test_a_metric_of_a_module_beside_the_script_works(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("def own_metric(y_true, y_pred):\n    return (y_true == y_pred).mean()\n")
+    start = SCRIPT.index("class Own")
+    end = SCRIPT.index("draws =")
+    (tmp_path / "script.py").write_text(SCRIPT[:start] + "from beside import own_metric\n" + SCRIPT[end:])
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    assert run_python("../script.py", cwd=elsewhere).splitlines() == ["DONE own_metric 0.97"]
+
+
+# ---- Nothing is lost ----
+
+SLOW_STUDY = textwrap.dedent(
+    """
+    import time
+    import autotune
+
+    def own_metric(y_true, y_pred):
+        time.sleep(0.1)
+        return float((y_true == y_pred).mean())
+
+    autotune.tune("table.csv", target="sold", metric=own_metric, space="linear", n_trials=10, storage="study.db",
+                  study_name="cut", random_state=0, n_jobs={n_jobs})
+    """
+)
+
+
+def own_metric(y_true: np.ndarray, y_pred: np.ndarray) -> float:
+    return float((y_true == y_pred).mean())
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_nothing_is_lost(n_jobs: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    draws = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": draws.normal(size=80), "b": draws.choice(["x", "y"], 80)})
+    frame["sold"] = np.where(frame["a"] + draws.normal(size=80) > 0, "yes", "no")
+    frame.to_csv("table.csv", index=False)
+    killed = subprocess.Popen([sys.executable, "-c", SLOW_STUDY.format(n_jobs=n_jobs)], cwd=tmp_path)
+    try:
+        found = wait_for_trials(tmp_path / "study.db", n_finished=3)
+        os.kill(killed.pid, signal.SIGKILL)
+    finally:
+        killed.kill()
+        killed.wait()
+    del found
+    before = optuna.load_study(storage=open_storage(tmp_path / "study.db"), study_name="cut").trials
+    finished = [trial for trial in before if trial.state.is_finished()]
+    running = [trial for trial in before if not trial.state.is_finished()]
+    assert len(finished) >= 3 and 1 <= len(running) <= n_jobs
+
+    report = autotune.tune(
+        *("table.csv",),
+        target="sold",
+        metric=own_metric,
+        space="linear",
+        n_trials=10,
+        storage="study.db",
+        study_name="cut",
+        random_state=0,
+        n_jobs=n_jobs,
+    )
+    after = report.study.trials
+    assert [trial.number for trial in after] == list(range(10))
+    assert all(trial.state.is_finished() for trial in after)
+    for trial in finished:
+        assert after[trial.number] == trial
+    for trial in running:
+        assert after[trial.number].params == trial.params
+        assert after[trial.number].datetime_start == trial.datetime_start
+
+
+def wait_for_trials(path: Path, n_finished: int) -> list[optuna.trial.FrozenTrial]:
+    """Wait until so many trials are over and another one runs."""
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        time.sleep(0.05)
+        if not path.exists() or path.with_name(path.name + ".creating").exists():
+            continue
+        try:
+            trials = optuna.load_study(storage=open_storage(path), study_name="cut").trials
+        except KeyError:
+            continue
+        running = [trial for trial in trials if not trial.state.is_finished() and trial.params]
+        if len(trials) - len(running) >= n_finished and running:
+            return trials
+    raise AssertionError("the study did not get so far in a minute")
