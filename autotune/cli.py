@@ -255,7 +255,7 @@ def _say_next(report: Report, data: str, again: Mapping[str, Any], model: str | 
         lines["keep a model"] = _command("run", data, **again, save="tuned.model")
     else:
         lines["predict"] = _command("predict", model, data, output="predictions.csv")
-    words = ", ".join(f"{name}={value!r}" for name, value in again.items() if value is not None)
+    words = ", ".join(f"{name}={value!r}" for name, value in {**again, "storage": storage}.items() if value is not None)
     lines["in Python"] = f"autotune.tune({data!r}, {words})"
     click.echo("\nnext", err=True)
     for what, command in lines.items():

@@ -59,6 +59,7 @@ class Console:
         self._spinner = Spinner("dots", style="cyan")
         self._stage = ""
         self._pace = Pace(None, float("inf"))
+        self._maximize = False
         self._best: TrialRecord | None = None
         self._last: TrialRecord | None = None
 
@@ -77,10 +78,13 @@ class Console:
         for note in plan.notes:
             self._line((f"- {note}", "dim"))
         self._pace = Pace(plan.n_trials, plan.deadline)
+        self._maximize = plan.metric.maximize
 
     def joined(self, records: tuple[TrialRecord, ...]) -> None:
         """Show what the study holds already."""
         self._pace.begin(records)
+        first = ranked(records, maximize=self._maximize)[:1]
+        self._best = first[0] if first and first[0].state == "complete" else None
         if finished := [record for record in records if record.state != "running"]:
             enough = ", as many as it shall" if self._pace.is_over() else ""
             self._line((f"the study holds {len(finished)} finished trials already{enough}", "dim"))
@@ -213,7 +217,7 @@ def show_leaderboard(records: Sequence[TrialRecord], *, maximize: bool, limit: i
     if several or _width(console, table) > console.width:
         room = console.width - _width(console, _trials_table(shown, {}))
         lines = [" ".join(_assignments(each)) for each in params]
-        table = _trials_table(shown, {"parameters": lines}, max(16, room - COLUMN_GAP))
+        table = _trials_table(shown, {"parameters": lines}, max(8, room - COLUMN_GAP))
     console.print(table)
     if len(rows) > len(shown):
         console.print(Text(f"… and {len(rows) - len(shown)} more", "dim"))
@@ -231,11 +235,10 @@ def show_values(values: Mapping[str, Any], title: str) -> None:
 
 def show_spaces(spaces: Mapping[str, Space]) -> None:
     """Print the spaces by their names on stdout, with what they say of themselves."""
-    table = _table("space", "learners", "parameters", "what it is")
+    table = _table("space", "parameters", "what it is")
     for name, space in spaces.items():
         n_parameters = sum(len(parameters) for parameters in space.learners.values())
-        learners = ", ".join(space.learners)
-        table.add_row(Text(name, "bold"), learners, Text(str(n_parameters), justify="right"), space.summary)
+        table.add_row(Text(name, "bold"), Text(str(n_parameters), justify="right"), space.summary)
     _results().print(table)
 
 
@@ -311,7 +314,8 @@ def _trials_table(
 
 
 def _width(console: rich.console.Console, table: Table) -> int:
-    return Measurement.get(console, console.options, table).maximum
+    """Return how wide a table would like to be."""
+    return Measurement.get(console, console.options.update(max_width=PIPED_WIDTH), table).maximum
 
 
 def _shown_params(record: TrialRecord, varying: Mapping[str, set[str]]) -> dict[str, Any]:

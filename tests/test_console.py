@@ -94,8 +94,10 @@ def test_the_live_line_counts_trials_and_says_the_best(terminal: Terminal, plan:
     console.planned(plan)
     console.stage("search")
     console.joined((trial(0, 52.5),))
-    console.told(trial(1, 55.0), trial(0, 52.5))
     console._live.refresh()  # type: ignore[union-attr]  # a stage has begun
+    assert "1/4 trials  best 52.500" in bare(terminal.getvalue())
+    console.told(trial(1, 55.0), trial(0, 52.5))
+    console._live.refresh()  # type: ignore[union-attr]
     console.over()
     assert "2/4 trials  best 52.500  last 55.000" in bare(terminal.getvalue())
 
@@ -161,6 +163,8 @@ def test_a_leaderboard_fits_the_terminal_and_is_whole_when_piped(
     lines = bare(terminal.getvalue()).splitlines()
     assert max(map(len, lines)) <= 100
     assert len(lines) == 5
+    assert lines[0].split()[0] == "rank"
+    assert lines[2].startswith("   1       0   complete   50.000")
     assert lines[2].rstrip().endswith("…")
 
 

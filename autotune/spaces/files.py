@@ -191,7 +191,7 @@ def _entry_problems(key: str, entry: Mapping[str, Any], where: str) -> Iterator[
     kind = kinds[0]
     for word in entry:
         if word not in (kind, *_EXTRAS[kind]):
-            yield _unknown(f"key of a {kind} parameter", word, _EXTRAS[kind], where)
+            yield _unknown(f"key of {'an' if kind == 'int' else 'a'} {kind} parameter", word, _EXTRAS[kind], where)
     bounds = entry[kind]
     if kind in ("float", "int") and not (isinstance(bounds, list) and len(bounds) == 2):
         yield SpaceError(f"{key}: bounds are a list of two numbers, found {bounds!r}", where, f"{kind} = [0, 1]")

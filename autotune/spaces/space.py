@@ -206,6 +206,7 @@ class Space:
                 continue
             parameters = self.learners[start.learner]
             for key, value in start.params.items():
+                where = self.place("start", str(number), key)
                 if key not in parameters:
                     yield _as_space_error(unknown_name(f"parameter of {start.learner!r}", key, parameters, where))
                 elif not holds(parameters[key], start.params):

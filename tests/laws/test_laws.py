@@ -283,7 +283,7 @@ def _grow(
     if bad and params.fails in ("raises", "always"):
         raise ValueError(f"no model with x = {params.x:.3f}")
     for step in range(1, 13):
-        error = abs(params.x - 0.3) + 1.0 / step + 0.001 * (seed % 7)
+        error = abs(params.x - 0.3) + 0.2 / step + 0.001 * (seed % 7)
         value = np.nan if bad and params.fails == "is not finite" and step > 5 else member.y.mean() + error
 
         def make(value: float = value) -> ConstantModel:
@@ -336,10 +336,10 @@ def test_a_study_cut_in_two_and_resumed_has_the_history_of_the_uncut_one(
     brittle: Callable[[str], Space], sampler: str, fails: str, tmp_path: Path
 ) -> None:
     words: dict[str, Any] = {"space": brittle(fails), "sampler": sampler}
-    uncut = run(plan_of(make_table(), n_trials=24, storage=tmp_path / "uncut.db", **words))
-    half = run(plan_of(make_table(), n_trials=12, storage=tmp_path / "cut.db", **words))
-    assert len(half.records) == 12
-    whole = run(plan_of(make_table(), n_trials=24, storage=tmp_path / "cut.db", **words))
+    uncut = run(plan_of(make_table(), n_trials=16, storage=tmp_path / "uncut.db", **words))
+    half = run(plan_of(make_table(), n_trials=8, storage=tmp_path / "cut.db", **words))
+    assert len(half.records) == 8
+    whole = run(plan_of(make_table(), n_trials=16, storage=tmp_path / "cut.db", **words))
     assert history(whole) == history(uncut)
     assert {"complete", "pruned"} <= {record.state for record in whole.records}
     assert (whole.look, uncut.look) == (2, 1)
