@@ -111,6 +111,7 @@ def make_plan(settings: Settings, table: Table, *, started: float) -> Plan:
     AutotuneError
         The first kind of thing that is wrong, with all problems of that kind.
     """
+    settings = _with_listed_folds(settings)
     metric = resolve_metric(settings.metric, table.kind, table.classes)
     space = find_space(settings.space).for_task(table.kind)
     raise_all(list(_space_problems(space, table.kind)))
@@ -225,12 +226,18 @@ def _identity(settings: Settings, table: Table, metric: Metric, space: Space) ->
     }
 
 
+def _with_listed_folds(settings: Settings) -> Settings:
+    """Return the settings with folds that can be read more than once: a generator of pairs is read into a list."""
+    once = hasattr(settings.cv, "__next__")
+    return replace(settings, cv=list(settings.cv)) if once else settings
+
+
 def _describe_cv(cv: Any) -> str:
     if cv is None or isinstance(cv, (int, str)):
         return "default" if cv is None else str(cv)
     if hasattr(cv, "split"):
-        return repr(cv)
-    return _digest(repr([(list(map(int, fit)), list(map(int, score))) for fit, score in cv]))
+        return f"{type(cv).__name__} {_digest(repr(sorted(vars(cv).items())))}"
+    return f"{len(cv)} given folds {_digest(repr([(list(map(int, fit)), list(map(int, score))) for fit, score in cv]))}"
 
 
 def _default_name(table: Table, space: Space, identity: dict[str, str]) -> str:

@@ -109,17 +109,18 @@ class Int:
 
     def problems(self) -> Iterator[str]:
         """Yield what is wrong with the parameter as it is written."""
-        yield from _range_problems(self.low, self.high, self.log)
         if not (_is_whole(self.low) and _is_whole(self.high)):
             yield f"bounds of an int are whole numbers, found [{self.low!r}, {self.high!r}]"
             return
+        found = list(_range_problems(self.low, self.high, self.log))
+        yield from found
         if not _is_whole(self.step) or self.step < 1:
             yield f"step {self.step!r} is no whole number of at least 1"
         elif self.log and self.step != 1:
             yield "log and step exclude each other"
         elif (self.high - self.low) % self.step:
             yield f"step {self.step} does not divide {self.high} - {self.low}"
-        elif self.default is not None and not self.admits(self.default):
+        elif not found and self.default is not None and not self.admits(self.default):
             yield f"default {self.default!r} is not a value of [{self.low}, {self.high}]"
 
     def to_dict(self) -> dict[str, Any]:

@@ -78,8 +78,9 @@ class TuningStudy:
         self._rungs = Rungs(pruner, maximize=self.maximize)
         self._first = space.first_configurations()
         self._running: dict[int, tuple[Trial, Config, dict[int, float]]] = {}
+        self._best: TrialRecord | None = None
         for record in self.records():
-            self._rungs.finished(record)
+            self._remember(record)
 
     @property
     def name(self) -> str:
@@ -139,8 +140,7 @@ class TuningStudy:
 
     def best(self) -> TrialRecord | None:
         """Return the complete trial with the best score, the earliest of equals."""
-        first = ranked(self.records(), maximize=self.maximize)[:1]
-        return first[0] if first and first[0].state == "complete" else None
+        return self._best
 
     def look(self) -> int:
         """Count one more look at the test rows and return how many there have been."""
@@ -190,8 +190,14 @@ class TuningStudy:
         trial.set_user_attr(OUTCOME, {"config": config.flat(), **outcome})
         self.optuna.tell(trial, value, state)
         record = _record(self.optuna.get_trials(deepcopy=False)[number])
-        self._rungs.finished(record)
+        self._remember(record)
         return record
+
+    def _remember(self, record: TrialRecord) -> None:
+        self._rungs.finished(record)
+        if record.state == "complete":
+            known = [record] if self._best is None else [self._best, record]
+            self._best = ranked(known, maximize=self.maximize)[0]
 
 
 def open_study(

@@ -119,7 +119,7 @@ def test_everything_wrong_with_the_entries_is_shown_together(write):
           try:   choice = ["a", "b"]
         11. schedule: log is true or false, found 1
           where: mine.toml:12, [mlp.schedule]
-        12. batch_size: bounds are two finite numbers, found ['a', 'b']
+        12. batch_size: bounds of an int are whole numbers, found ['a', 'b']
           where: mine.toml, [mlp.batch_size]
         13. activation is of 2 kinds
           where: mine.toml:14, [mlp.activation]
