@@ -337,13 +337,10 @@ def _trial(record: TrialRecord) -> dict[str, Any]:
 def _predictions(report: Report, data: str) -> pd.DataFrame:
     import pandas as pd
 
-    from autotune.data.tables import read_features
-
-    features = read_features(data)
-    columns = {"prediction": report.predict(features)}
-    if report.model.classes is not None:
-        probabilities = report.predict_proba(features)
-        columns |= {f"probability_{name}": probabilities[:, i] for i, name in enumerate(report.model.classes)}
+    predicted = report.model.raw(data)
+    columns = {"prediction": report.model.answers(predicted)}
+    for index, name in enumerate(() if report.model.classes is None else report.model.classes):
+        columns[f"probability_{name}"] = predicted[:, index]
     return pd.DataFrame(columns)
 
 

@@ -77,8 +77,7 @@ class Predictor:
         DataError
             When a column is missing, or holds something else than it did.
         """
-        predictions = self.raw(X)
-        return predictions if self.classes is None else self.classes[predictions.argmax(axis=1)]
+        return self.answers(self.raw(X))
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Predict the probabilities of the classes.
@@ -108,6 +107,10 @@ class Predictor:
         """Return what the model predicts: probabilities (n_rows, n_classes), or values (n_rows,)."""
         rows, _ = encode(self.schema, read_features(X), strict=True)
         return self.model.predict(rows)
+
+    def answers(self, predictions: Predictions) -> NDArray[Any]:
+        """Return what `raw` predicted as classes as they were in the target, or values."""
+        return predictions if self.classes is None else self.classes[predictions.argmax(axis=1)]
 
     @property
     def feature_names(self) -> Sequence[str]:

@@ -180,10 +180,16 @@ class Report:
             ("baseline", self.baseline_score, "dummy baseline    "),
         ):
             if score is not None:
-                gain = self.gains.get(name)
-                better = f"   tuned is better by {_interval(gain)}" if gain else ""
-                lines.append(f"{text}{_interval(score)}{better}")
+                lines.append(f"{text}{_interval(score)}{self._gain(name)}")
         return lines
+
+    def _gain(self, name: str) -> str:
+        gain = self.gains.get(name)
+        if gain is None:
+            return ""
+        if gain.value == gain.low == gain.high == 0:
+            return "   the best configuration is this one"
+        return f"   tuned is better by {_interval(gain)}"
 
     def _best(self) -> list[str]:
         width = max(len(key) for key in self.best_params)

@@ -73,15 +73,15 @@ def folder(tuned: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_help_starts_without_numpy_in_little_time(tmp_path: Path) -> None:
+def test_help_starts_without_anything_heavy(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from autotune.cli import main; main(['--help'], standalone_mode=False);"
+        "import sys; from autotune.cli import main; main(['--help'], standalone_mode=False);"
         "heavy = {'numpy', 'pandas', 'rich', 'optuna', 'sklearn', 'torch'} & set(sys.modules);"
-        "print(heavy, time.process_time() < 0.3, file=sys.stderr)"
+        "print(heavy, file=sys.stderr)"
     )
     out, err = start("-c", code, cwd=tmp_path).communicate()
     assert "leaderboard" in out
-    assert err == "set() True\n"
+    assert err == "set()\n"
 
 
 def test_every_setting_is_an_option_with_its_help_and_default() -> None:

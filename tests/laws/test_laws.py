@@ -298,10 +298,11 @@ def brittle(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Space]:
     return lambda fails: Space({"brittle": {"x": Float(0.0, 1.0, default=0.25), "fails": fails}}, name="brittle")
 
 
-@pytest.mark.parametrize("fails", ["raises", "is not finite"])
-@pytest.mark.parametrize("sampler", ["tpe", "gp"])
-def test_a_failing_trial_is_a_fact(brittle: Callable[[str], Space], fails: str, sampler: str) -> None:
-    report = run(plan_of(make_table(), space=brittle(fails), sampler=sampler, n_trials=35, pruner="none"))
+@pytest.mark.parametrize(
+    ("sampler", "fails", "n_trials"), [("tpe", "raises", 30), ("tpe", "is not finite", 30), ("gp", "raises", 15)]
+)
+def test_a_failing_trial_is_a_fact(brittle: Callable[[str], Space], sampler: str, fails: str, n_trials: int) -> None:
+    report = run(plan_of(make_table(), space=brittle(fails), sampler=sampler, n_trials=n_trials, pruner="none"))
     failed = [record for record in report.records if record.state == "failed"]
     reason = "no model with x" if fails == "raises" else "rmse is nan"
     assert failed and all(reason in record.reason for record in failed)
@@ -318,8 +319,9 @@ def test_a_failing_trial_is_a_fact(brittle: Callable[[str], Space], fails: str, 
     shown = table[table["state"] == "failed"]
     assert shown["reason"].str.contains(reason).all() and shown["rank"].isna().all() and shown["score"].isna().all()
     assert report.best_params["x"] <= 0.4
-    assert sum(record.number >= 20 for record in failed) <= 4  # by chance alone it would be nine of fifteen
-    assert f"failed ×{len(failed)}" in str(report) or "failed ×1" in str(report)
+    informed = [record for record in report.records if record.number >= 10]
+    assert sum(record in failed for record in informed) <= len(informed) / 4  # by chance it would be more than half
+    assert "failed ×" in str(report) and reason in str(report)
 
 
 def test_a_failing_trial_is_a_fact_even_when_all_fail(brittle: Callable[[str], Space]) -> None:
@@ -330,8 +332,7 @@ def test_a_failing_trial_is_a_fact_even_when_all_fail(brittle: Callable[[str], S
 # ---- A study cut in two ----
 
 
-@pytest.mark.parametrize("fails", ["never", "is not finite"])
-@pytest.mark.parametrize("sampler", ["tpe", "qmc"])
+@pytest.mark.parametrize(("sampler", "fails"), [("tpe", "is not finite"), ("qmc", "never")])
 def test_a_study_cut_in_two_and_resumed_has_the_history_of_the_uncut_one(
     brittle: Callable[[str], Space], sampler: str, fails: str, tmp_path: Path
 ) -> None:

@@ -1,0 +1,295 @@
+"""Trials in worker processes: real processes, really killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import autotune
+from autotune.data.splits import make_folds
+from autotune.data.task import ALL_TASKS, Column, Problem, Rows, Schema, Task
+from autotune.evaluation import cross_validate
+from autotune.execution.events import Completed, Event, Failed, Lost, Reached, Stopped, Ticket
+from autotune.execution.pool import THREAD_VARIABLES, Processes
+from autotune.learners.protocol import Resources
+from autotune.metrics import METRICS, Metric
+from autotune.plan import make_plan
+from autotune.settings import make_settings
+from autotune.spaces.space import Config
+
+LINEAR = Config("linear", {"C": 1.0})
+FOREVER = float("inf")
+PATIENCE = 60.0
+
+
+def make_task() -> Task:
+    draws = np.random.default_rng(0)
+    numeric = draws.normal(size=(60, 2))
+    problem = Problem("regression", 0, Schema((Column("a", "numeric"), Column("b", "numeric"))), "squared")
+    return Task(Rows(numeric, np.empty((60, 0), dtype=np.int32)), numeric[:, 0] + draws.normal(size=60), problem)
+
+
+FOLDS = make_folds(make_task().y, "regression", cv=3)
+
+
+def metric_of(function: Any) -> Metric:
+    return Metric("own", ALL_TASKS, "values", False, function)
+
+
+@contextmanager
+def pool_of(function: Any = None, n_workers: int = 1, threads: int = 1) -> Iterator[Processes]:
+    metric = METRICS["rmse"] if function is None else metric_of(function)
+    pool = Processes(n_workers, make_task(), FOLDS, metric, Resources(threads=threads))
+    try:
+        yield pool
+    finally:
+        pool.close()
+
+
+def next_event(pool: Processes) -> Event:
+    (event, *_) = pool.events(PATIENCE)
+    return event
+
+
+def run_one(pool: Processes, number: int = 0, config: Config = LINEAR) -> Event:
+    pool.submit(Ticket(number, config, 3, FOREVER))
+    while isinstance(event := next_event(pool), Reached):
+        pool.reply(event.number, True)
+    return event
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def children() -> list[int]:
+    """Worker processes of this process."""
+    found = subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True, check=False
+    )
+    return [int(line.split()[0]) for line in found.stdout.splitlines() if "autotune.execution.worker" in line]
+
+
+def test_a_worker_gives_the_evaluation_that_this_process_gives() -> None:
+    with pool_of() as pool:
+        assert pool.capacity() == 1
+        event = run_one(pool, 4)
+        assert isinstance(event, Completed) and event.number == 4
+        assert pool.capacity() == 1
+    here = cross_validate(LINEAR, make_task(), FOLDS, METRICS["rmse"], seed=3, resources=Resources())
+    assert (event.evaluation.score, event.evaluation.fold_scores) == (here.score, here.fold_scores)
+
+
+def test_one_worker_serves_trial_after_trial_and_stops_pruned_ones() -> None:
+    with pool_of() as pool:
+        pool.submit(Ticket(0, LINEAR, 3, FOREVER))
+        assert pool.capacity() == 0
+        assert isinstance(next_event(pool), Reached)
+        pool.reply(0, False)
+        assert isinstance(next_event(pool), Stopped)
+        assert isinstance(run_one(pool, 1, Config("linear", {"C": -1.0})), Failed)
+        assert isinstance(run_one(pool, 2), Completed)
+        assert len(children()) == 1
+
+
+def test_a_killed_worker_is_lost_alone_and_another_takes_its_place() -> None:
+    def slow(y: Any, predictions: Any, weight: Any) -> float:
+        time.sleep(0.3)
+        return 1.0
+
+    with pool_of(slow, n_workers=2) as pool:
+        pool.submit(Ticket(0, LINEAR, 0, FOREVER))
+        pool.submit(Ticket(1, LINEAR, 0, FOREVER))
+        assert pool.capacity() == 0
+        pool.kill(0)
+        events = {}
+        while len(events) < 2:
+            event = next_event(pool)
+            if isinstance(event, Reached):
+                pool.reply(event.number, True)
+            else:
+                events[event.number] = event
+        assert isinstance(events[0], Lost) and "exit code -9" in events[0].reason
+        assert isinstance(events[1], Completed)
+        assert isinstance(run_one(pool, 2), Completed)
+
+
+def test_a_worker_that_dies_idle_costs_one_attempt_and_no_hang() -> None:
+    with pool_of() as pool:
+        assert isinstance(run_one(pool, 0), Completed)
+        (pid,) = children()
+        os.kill(pid, signal.SIGKILL)
+        assert isinstance(run_one(pool, 1), Lost)
+        assert isinstance(run_one(pool, 1), Completed)
+
+
+def test_the_last_words_of_a_worker_are_in_the_reason() -> None:
+    def exits(y: Any, predictions: Any, weight: Any) -> float:
+        print("my last words", flush=True)
+        os._exit(3)
+
+    with pool_of(exits) as pool:
+        event = run_one(pool)
+    assert isinstance(event, Lost)
+    assert event.reason == "its worker process ended with exit code 3: my last words"
+
+
+def test_printing_in_a_trial_breaks_no_message() -> None:
+    def talkative(y: Any, predictions: Any, weight: Any) -> float:
+        print("to stdout " * 1000, flush=True)
+        os.write(1, b"to file descriptor 1\n" * 1000)
+        subprocess.run(["echo", "from a child"], check=True)
+        sys.stderr.write("to stderr\n")
+        assert sys.stdin is None or sys.stdin.read() == ""
+        return 1.0
+
+    with pool_of(talkative) as pool:
+        for number in range(3):
+            event = run_one(pool, number)
+            assert isinstance(event, Completed), event
+
+
+def test_workers_have_no_more_threads_than_they_were_given() -> None:
+    names = (*THREAD_VARIABLES, "AUTOTUNE_TEST")
+
+    def threads(y: Any, predictions: Any, weight: Any) -> float:
+        import threadpoolctl
+
+        assert all(os.environ[name] == "3" for name in names[:-1]), dict(os.environ)
+        pools = [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
+        assert max(pools, default=1) <= 3, pools
+        return 1.0
+
+    with pool_of(threads, threads=3) as pool:
+        event = run_one(pool)
+    assert isinstance(event, Completed), event
+    assert not set(THREAD_VARIABLES) & {name for name in os.environ if os.environ[name] == "3"}
+
+
+@pytest.mark.parametrize("cores", [1, 2, 3, 8])
+@pytest.mark.parametrize("n_jobs", [1, 2, 5, -1])
+def test_workers_times_threads_stay_within_the_cores(cores: int, n_jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autotune.plan.available_cores", lambda: cores)
+    table = autotune.data.tables.read_table([[i] for i in range(20)], [0, 1] * 10)  # type: ignore[attr-defined]
+    plan = make_plan(make_settings("call", n_jobs=n_jobs, space="linear", n_trials=1), table, started=0.0)
+    assert plan.n_jobs * plan.resources.threads <= cores
+    assert plan.n_jobs == (cores if n_jobs == -1 else min(n_jobs, cores))
+
+
+def test_the_table_reaches_workers_by_memory_map() -> None:
+    with pool_of() as pool:
+        assert isinstance(run_one(pool), Completed)
+        (pid,) = children()
+        mapped = [line for line in Path(f"/proc/{pid}/maps").read_text().splitlines() if "task.joblib" in line]
+        assert mapped and all(" r--" in line for line in mapped)
+
+
+def test_close_leaves_no_process_and_no_copy_of_the_table() -> None:
+    with pool_of(n_workers=2) as pool:
+        pool.submit(Ticket(0, LINEAR, 0, FOREVER))
+        pool.submit(Ticket(1, LINEAR, 0, FOREVER))
+        folder = Path(pool._folder.name)
+        workers = children()
+        assert len(workers) == 2 and folder.exists()
+    assert not any(map(alive, workers))
+    assert not folder.exists()
+
+
+# ---- whole runs ----
+
+
+def table() -> dict[str, Any]:
+    draws = np.random.default_rng(0)
+    a = draws.normal(size=80)
+    return {"a": a, "y": a + draws.normal(size=80)}
+
+
+def test_a_metric_that_kills_its_process_twice_is_a_failed_trial() -> None:
+    def deadly_rmse_error(y_true: Any, y_pred: Any) -> float:
+        if os.environ.get("OMP_NUM_THREADS") == "1" and "autotune.execution.worker" in " ".join(sys.orig_argv):
+            os._exit(9)
+        return float(np.abs(y_true - y_pred).mean())
+
+    with pytest.raises(autotune.AutotuneError, match=r"all 2 finished trials failed.*exit code 9"):
+        autotune.tune(
+            table(), target="y", space="linear", n_trials=2, n_jobs=2, metric=deadly_rmse_error, random_state=0
+        )
+
+
+def test_an_exception_in_the_coordinator_leaves_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    class BrokenError(RuntimeError):
+        pass
+
+    seen: list[int] = []
+
+    def complete(*_: Any) -> None:
+        seen.extend(children())
+        raise BrokenError
+
+    monkeypatch.setattr("autotune.study.study.TuningStudy.complete", complete)
+    with pytest.raises(BrokenError):
+        autotune.tune(table(), target="y", space="linear", n_trials=5, n_jobs=2, random_state=0)
+    assert seen and not any(map(alive, seen)) and not children()
+
+
+SEARCH = textwrap.dedent(
+    """
+    import os, time
+    import numpy as np
+    import autotune
+
+    def slow_error(y_true, y_pred):
+        time.sleep(0.2)
+        if "worker" in " ".join(__import__("sys").orig_argv):
+            print(f"worker {os.getpid()}", file=open("workers.txt", "a"))
+        return float(np.abs(y_true - y_pred).mean())
+
+    draws = np.random.default_rng(0)
+    X = draws.normal(size=(80, 2))
+    try:
+        autotune.tune(X, X[:, 0], space="linear", metric=slow_error, n_trials=500, n_jobs=2, random_state=0)
+    except KeyboardInterrupt:
+        print("INTERRUPTED", flush=True)
+    """
+)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
+def test_workers_end_with_their_coordinator(number: signal.Signals, tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", SEARCH], cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    try:
+        workers = wait_for_workers(tmp_path / "workers.txt")
+        os.kill(process.pid, number)
+        output, _ = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert ("INTERRUPTED" in output) == (number == signal.SIGINT)
+    until = time.monotonic() + 10
+    while any(map(alive, workers)) and time.monotonic() < until:
+        time.sleep(0.1)
+    assert not any(map(alive, workers))
+
+
+def wait_for_workers(log: Path) -> set[int]:
+    until = time.monotonic() + 60
+    while time.monotonic() < until:
+        time.sleep(0.1)
+        pids = {int(line.split()[1]) for line in log.read_text().splitlines()} if log.exists() else set()
+        if len(pids) == 2:
+            return pids
+    raise AssertionError("no two workers in a minute")

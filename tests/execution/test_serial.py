@@ -1,0 +1,99 @@
+"""Trials one after the other in this process."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from autotune.data.splits import make_folds
+from autotune.data.task import Column, Problem, Rows, Schema, Task
+from autotune.evaluation import Cohort, cross_validate, make_cohort
+from autotune.execution.events import Completed, Failed, Reached, Stopped, Ticket, describe
+from autotune.execution.serial import Serial
+from autotune.learners.protocol import Resources
+from autotune.metrics import METRICS
+from autotune.spaces.space import Config
+
+LINEAR = Config("linear", {"C": 1.0})
+FOREVER = float("inf")
+
+
+def make_task() -> Task:
+    draws = np.random.default_rng(0)
+    numeric = draws.normal(size=(60, 2))
+    problem = Problem("regression", 0, Schema((Column("a", "numeric"), Column("b", "numeric"))), "squared")
+    return Task(Rows(numeric, np.empty((60, 0), dtype=np.int32)), numeric[:, 0] + draws.normal(size=60), problem)
+
+
+FOLDS = make_folds(make_task().y, "regression", cv=3)
+
+
+@pytest.fixture
+def cohort() -> Cohort:
+    return make_cohort(make_task(), FOLDS, METRICS["rmse"])
+
+
+def test_a_trial_reports_folds_and_ends_with_its_evaluation(cohort: Cohort) -> None:
+    serial = Serial(cohort, Resources())
+    assert serial.capacity() == 1
+    assert serial.events() == ()
+    serial.submit(Ticket(7, LINEAR, 3, FOREVER))
+    assert serial.capacity() == 0
+    for fold in (1, 2):
+        (event,) = serial.events()
+        assert isinstance(event, Reached) and (event.number, event.progress.rung) == (7, fold)
+        serial.reply(7, True)
+    (event,) = serial.events()
+    assert isinstance(event, Completed)
+    again = cross_validate(LINEAR, make_task(), FOLDS, METRICS["rmse"], seed=3, resources=Resources())
+    assert (event.evaluation.score, event.evaluation.fold_scores) == (again.score, again.fold_scores)
+    assert serial.capacity() == 1
+
+
+def test_a_trial_that_may_not_go_on_is_stopped_where_it_stands(cohort: Cohort) -> None:
+    serial = Serial(cohort, Resources())
+    serial.submit(Ticket(0, LINEAR, 0, FOREVER))
+    (reached,) = serial.events()
+    serial.reply(0, False)
+    (event,) = serial.events()
+    assert isinstance(event, Stopped) and isinstance(reached, Reached)
+    assert event.progress == reached.progress
+
+
+def test_the_reply_to_one_trial_is_not_the_reply_to_the_next(cohort: Cohort) -> None:
+    serial = Serial(cohort, Resources())
+    serial.submit(Ticket(0, LINEAR, 0, FOREVER))
+    serial.events()
+    serial.reply(0, False)
+    serial.events()
+    serial.submit(Ticket(1, LINEAR, 0, FOREVER))
+    (event,) = serial.events()
+    assert isinstance(event, Reached)
+
+
+def test_a_trial_that_raises_has_failed_with_a_reason(cohort: Cohort) -> None:
+    serial = Serial(cohort, Resources())
+    serial.submit(Ticket(0, Config("linear", {"C": -1.0}), 0, FOREVER))
+    (event,) = serial.events()
+    assert isinstance(event, Failed)
+    assert event.reason.startswith("SettingsError: C=-1.0 is not a number from")
+    assert serial.capacity() == 1
+
+
+@pytest.mark.parametrize("end", ["kill", "close"])
+def test_a_trial_can_be_forgotten(cohort: Cohort, end: str) -> None:
+    serial = Serial(cohort, Resources())
+    serial.submit(Ticket(0, LINEAR, 0, FOREVER))
+    serial.events()
+    serial.kill(0) if end == "kill" else serial.close()
+    assert serial.capacity() == 1
+    assert serial.events() == ()
+
+
+def test_an_error_is_described_in_one_line_with_its_place() -> None:
+    try:
+        raise ValueError("two\nlines")
+    except ValueError as error:
+        described = describe(error)
+    assert described.startswith("ValueError: two lines (test_serial.py:")
+    assert len(describe(ValueError("x" * 1000))) < 350
