@@ -59,6 +59,16 @@ class Report:
         Versions of the packages.
     notes, warnings : tuple of str
         What was inferred, dropped or changed; and what the reader should worry about.
+
+    Examples
+    --------
+    >>> import autotune
+    >>> from sklearn.datasets import load_wine
+    >>> report = autotune.tune(load_wine(as_frame=True).frame, target="target", space="linear", n_trials=2, random_state=0)
+    >>> report.test_score.low <= report.test_score.value <= report.test_score.high
+    True
+    >>> report.leaderboard()["state"].tolist()
+    ['complete', 'complete']
     """
 
     best_params: Mapping[str, Any]
@@ -230,6 +240,15 @@ def load(path: str | Path) -> Report:
     ------
     DataError
         When the file cannot be read or holds no report.
+
+    Examples
+    --------
+    >>> load("nothing.model")
+    Traceback (most recent call last):
+        ...
+    autotune.errors.DataError: there is no such file
+      where: nothing.model
+      try:   the path given to report.save or --save
     """
     import joblib
 

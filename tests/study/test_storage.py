@@ -1,0 +1,224 @@
+"""Where studies live: real SQLite files, shared by real processes, and a real PostgreSQL where there is one."""
+
+from __future__ import annotations
+
+import importlib.util
+import multiprocessing
+import os
+import shutil
+import socket
+import sqlite3
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+from sqlalchemy import text
+
+import autotune
+from autotune.errors import SettingsError, StorageError
+from autotune.study.storage import open_storage, redact, study_names
+from autotune.study.strategies import PRUNERS, find_sampler
+from autotune.study.study import IDENTITY, open_study
+
+
+def test_memory_paths_urls_and_storages(tmp_path: Path) -> None:
+    assert isinstance(open_storage(None), optuna.storages.InMemoryStorage)
+    own = optuna.storages.InMemoryStorage()
+    assert open_storage(own) is own
+    for number, storage in enumerate((tmp_path / "0.db", str(tmp_path / "1.db"), f"sqlite:///{tmp_path}/2.db")):
+        optuna.create_study(storage=open_storage(storage), study_name="here")
+        assert (tmp_path / f"{number}.db").exists()
+        assert optuna.study.get_all_study_names(f"sqlite:///{tmp_path}/{number}.db") == ["here"]
+
+
+def test_a_relative_path_is_a_file_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    open_storage("study.db")
+    assert {path.name for path in tmp_path.iterdir()} <= {"study.db", "study.db-wal", "study.db-shm"}
+    assert (tmp_path / "study.db").exists()
+
+
+def test_sqlite_writes_ahead_and_takes_the_lock_at_the_beginning(tmp_path: Path) -> None:
+    storage = open_storage(tmp_path / "study.db")
+    assert isinstance(storage, optuna.storages.RDBStorage)
+    with storage.engine.connect() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        assert connection.execute(text("PRAGMA busy_timeout")).scalar() == 60_000
+        with (
+            closing(sqlite3.connect(tmp_path / "study.db", timeout=0)) as other,
+            pytest.raises(sqlite3.OperationalError, match="locked"),
+        ):
+            other.execute("BEGIN IMMEDIATE")
+        connection.rollback()
+
+
+@pytest.mark.parametrize("storage", [3, "", ["a"], True])
+def test_what_is_no_storage_is_named(storage: Any) -> None:
+    with pytest.raises(SettingsError, match="is no storage\n  where: storage\n  try:   a path, a database URL or None"):
+        open_storage(storage)
+
+
+def test_a_missing_folder_is_named_with_the_command_that_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(StorageError) as caught:
+        open_storage(tmp_path / "no" / "study.db")
+    assert str(caught.value) == (
+        "the folder of the SQLite file does not exist\n"
+        f"  where: {tmp_path}/no/study.db\n"
+        f"  try:   mkdir -p {tmp_path}/no"
+    )
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("this is no database at all\n" * 100)
+    with pytest.raises(StorageError, match="the storage cannot be opened: file is not a database"):
+        open_storage(tmp_path / "notes.txt")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(StorageError, match="the SQLite file cannot be created: Permission denied"):
+        open_storage(tmp_path / "study.db")
+
+
+def test_a_driver_that_is_not_installed_is_an_error_without_the_password() -> None:
+    with pytest.raises(StorageError) as caught:
+        open_storage("oracle+nosuchdriver://ann:hush@db/tuning")
+    assert "hush" not in str(caught.value) and "ann:***@db/tuning" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("postgresql://ann:secret@db/tuning", "postgresql://ann:***@db/tuning"),
+        ("postgresql://ann:sec@ret@db/tuning", "postgresql://ann:***@db/tuning"),
+        ("postgresql://ann:s/e:c?r@db:5432/tuning", "postgresql://ann:***@db:5432/tuning"),
+        ("mysql://ann@db/tuning", "mysql://ann@db/tuning"),
+        ("postgresql://db/t?user=ann&password=secret&a=b", "postgresql://db/t?user=ann&password=***&a=b"),
+        ("sqlite:///a.db", "sqlite:///a.db"),
+    ],
+)
+def test_passwords_are_hidden(url: str, shown: str) -> None:
+    assert redact(url) == shown
+
+
+def test_names_of_studies_are_sorted(tmp_path: Path) -> None:
+    storage = open_storage(tmp_path / "study.db")
+    for name in ("b", "a"):
+        optuna.create_study(storage=storage, study_name=name)
+    assert study_names(storage) == ["a", "b"]
+
+
+# ---- several processes at once ----
+
+
+def join(storage: str, name: str, barrier: Any, results: Any) -> None:
+    """Open a storage and a study at the same moment as others do; send what came of it."""
+    try:
+        barrier.wait(30)
+        study = open_study(
+            open_storage(storage),
+            name,
+            space=autotune.Space({"linear": {"C": autotune.Float(0.1, 1.0)}}),
+            sampler=find_sampler("random"),
+            pruner=PRUNERS["none"],
+            maximize=True,
+            identity={"table": "1"},
+            seed=3,
+            versions={},
+        )
+        results.put(f"{study.optuna._study_id} {study.optuna.user_attrs[IDENTITY]}")
+    except BaseException as error:
+        results.put(f"{type(error).__name__}: {error}")
+
+
+def test_processes_create_one_file_and_one_study_at_once(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    for attempt in range(3):
+        barrier, results = context.Barrier(4), context.Queue()
+        storage = str(tmp_path / f"{attempt}.db")
+        words = (storage, "study", barrier, results)
+        processes = [context.Process(target=join, args=words) for _ in range(4)]
+        for process in processes:
+            process.start()
+        found = [results.get(timeout=60) for _ in processes]
+        for process in processes:
+            process.join()
+        assert set(found) == {"1 {'table': '1'}"}
+        assert not (tmp_path / f"{attempt}.db.creating").exists()
+
+
+# ---- PostgreSQL ----
+
+DRIVER = next((name for name in ("psycopg2", "psycopg") if importlib.util.find_spec(name)), None)
+
+
+def postgres_folder() -> Path | None:
+    command = shutil.which("pg_config")
+    if command is None:
+        return None
+    found = subprocess.run([command, "--bindir"], capture_output=True, text=True, check=False).stdout.strip()
+    return Path(found) if found and (Path(found) / "initdb").exists() else None
+
+
+@pytest.fixture
+def postgres() -> Iterator[str]:
+    """Start a server of one's own on a free port of this machine; give its URL."""
+    binaries = postgres_folder()
+    if binaries is None:
+        pytest.skip("PostgreSQL's initdb and pg_ctl are not on this machine")
+    if DRIVER is None:
+        pytest.skip("neither psycopg2 nor psycopg is installed: pip install psycopg2-binary")
+    yield from serve(binaries, f"postgresql+{DRIVER}")
+
+
+def serve(binaries: Path, scheme: str) -> Iterator[str]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    folder = Path(tempfile.mkdtemp(prefix="autotune-postgres-"))
+    as_user: dict[str, Any] = {}
+    if os.geteuid() == 0:  # the server refuses to run as root
+        shutil.chown(folder, "nobody")
+        as_user = {"user": "nobody", "env": {**os.environ, "HOME": str(folder)}}
+
+    def control(*arguments: str) -> None:
+        log = (folder / "control.log").open("ab") if not as_user else subprocess.DEVNULL
+        subprocess.run(
+            [str(binaries / arguments[0]), "-D", str(folder / "data"), *arguments[1:]],
+            **as_user,
+            cwd=folder,
+            stdout=log,
+            stderr=log,
+            check=True,
+            timeout=120,
+        )
+
+    try:
+        control("initdb", "-A", "trust", "-U", "tester", "--no-sync")
+        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+        control("pg_ctl", "-w", "-o", options, "-l", str(folder / "server.log"), "start")
+        yield f"{scheme}://tester:not-shown@127.0.0.1:{port}/postgres"
+    finally:
+        if (folder / "data" / "postmaster.pid").exists():
+            control("pg_ctl", "-w", "-m", "immediate", "stop")
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_a_study_on_postgresql(postgres: str) -> None:
+    X = np.random.default_rng(0).normal(size=(80, 2))
+    words: dict[str, Any] = {"space": "linear", "storage": postgres, "study_name": "shared", "random_state": 0}
+    first = autotune.tune(X, X[:, 0], n_trials=3, **words)
+    second = autotune.tune(X, X[:, 0], n_trials=5, n_jobs=2, **words)
+    assert len(second.records) == 5
+    assert second.records[:3] == first.records
+    assert "not-shown" not in str(second) + repr(second)
+    here = autotune.tune(X, X[:, 0], n_trials=3, **{**words, "storage": None})
+    assert [record.score for record in here.records] == [record.score for record in first.records]
+    first.study._storage.remove_session()  # type: ignore[attr-defined]
