@@ -64,11 +64,12 @@ class Report:
     --------
     >>> import autotune
     >>> from sklearn.datasets import load_wine
-    >>> report = autotune.tune(load_wine(as_frame=True).frame, target="target", space="linear", n_trials=2, random_state=0)
+    >>> wine = load_wine(as_frame=True).frame
+    >>> report = autotune.tune(wine, target="target", space="linear", n_trials=2, random_state=0)
     >>> report.test_score.low <= report.test_score.value <= report.test_score.high
     True
-    >>> report.leaderboard()["state"].tolist()
-    ['complete', 'complete']
+    >>> report.leaderboard()["rank"].tolist()[0]
+    1
     """
 
     best_params: Mapping[str, Any]
