@@ -16,7 +16,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from autotune.pace import Pace
+from autotune.countdown import Countdown
 from autotune.spaces.params import Choice, Fixed, Float, Int, Parameter
 from autotune.study.records import TrialRecord, ranked, spread
 
@@ -58,7 +58,7 @@ class Console:
         self._live: Live | None = None
         self._spinner = Spinner("dots", style="cyan")
         self._stage = ""
-        self._pace = Pace(None, float("inf"))
+        self._countdown = Countdown(None, float("inf"))
         self._maximize = False
         self._best: TrialRecord | None = None
         self._last: TrialRecord | None = None
@@ -77,21 +77,21 @@ class Console:
         )
         for note in plan.notes:
             self._line((f"- {note}", "dim"))
-        self._pace = Pace(plan.n_trials, plan.deadline)
+        self._countdown = Countdown(plan.n_trials, plan.deadline)
         self._maximize = plan.metric.maximize
 
     def joined(self, records: tuple[TrialRecord, ...]) -> None:
         """Show what the study holds already."""
-        self._pace.begin(records)
+        self._countdown.begin(records)
         first = ranked(records, maximize=self._maximize)[:1]
         self._best = first[0] if first and first[0].state == "complete" else None
         if finished := [record for record in records if record.state != "running"]:
-            enough = ", as many as it shall" if self._pace.is_over() else ""
+            enough = ", as many as it shall" if self._countdown.is_over() else ""
             self._line((f"the study holds {len(finished)} finished trials already{enough}", "dim"))
 
     def told(self, record: TrialRecord, best: TrialRecord | None) -> None:
         """Count the trial; a new best leaves a line on a terminal, any trial leaves one elsewhere."""
-        self._pace.count(record)
+        self._countdown.count(record)
         is_best = best is not None and best.number == record.number
         self._last, self._best = record, best
         if self._on_terminal:
@@ -102,8 +102,8 @@ class Console:
 
     def stage(self, name: str) -> None:
         """Show what is being done."""
-        if self._stage == "search" and self._pace.states:
-            self._line((self._pace.summary(), "dim"))
+        if self._stage == "search" and self._countdown.states:
+            self._line((self._countdown.summary(), "dim"))
         self._stage = name
         if not self._on_terminal:
             if name != "search":
@@ -143,7 +143,7 @@ class Console:
         why = f" ({record.reason})" if record.reason else ""
         score = "" if record.score is None else f" {show_score(record.score)}"
         tried = f": {describe(record.config)}" if record.config and is_best else ""
-        return f"{self._pace.counted()}: trial {record.number} {record.state}{score}{seconds}{why}{mark}{tried}"
+        return f"{self._countdown.counted()}: trial {record.number} {record.state}{score}{seconds}{why}{mark}{tried}"
 
     def _render(self) -> RenderableType:
         """Return the live line as it is now."""
@@ -156,13 +156,13 @@ class Console:
             return grid
         grid.add_column(width=BAR_WIDTH)
         grid.add_column(no_wrap=True, overflow="ellipsis")
-        bar = ProgressBar(total=1.0, completed=self._pace.share(), width=BAR_WIDTH, complete_style="cyan")
-        text.append(f"{self._pace.counted()} trials")
+        bar = ProgressBar(total=1.0, completed=self._countdown.share(), width=BAR_WIDTH, complete_style="cyan")
+        text.append(f"{self._countdown.counted()} trials")
         if self._best is not None:
             text.append("  best ", "dim").append(show_score(self._best.score), "bold green")
         if self._last is not None:
             text.append(f"  last {_show_outcome(self._last)}", "dim")
-        text.append(f"  {self._pace.time_left()}", "dim")
+        text.append(f"  {self._countdown.time_left()}", "dim")
         grid.add_row(self._spinner, bar, text)
         return grid
 

@@ -10,8 +10,8 @@ from sklearn.datasets import load_diabetes
 
 from autotune.api import tune
 from autotune.console import Console, show_leaderboard, show_space
+from autotune.countdown import Countdown
 from autotune.data.tables import read_table
-from autotune.pace import Pace
 from autotune.plan import Plan, make_plan
 from autotune.settings import make_settings
 from autotune.spaces.params import Fixed, Float, Int
@@ -182,8 +182,8 @@ def test_a_space_shows_ranges_steps_and_fixed_values(capsys: pytest.CaptureFixtu
 
 def test_the_pace_foresees_the_end_by_trials_and_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
-    monkeypatch.setattr("autotune.pace.time.time", lambda: now)
-    by_trials, by_clock, endless = Pace(10, float("inf")), Pace(None, 1100.0), Pace(4, float("inf"))
+    monkeypatch.setattr("autotune.countdown.time.time", lambda: now)
+    by_trials, by_clock, endless = Countdown(10, float("inf")), Countdown(None, 1100.0), Countdown(4, float("inf"))
     for pace in (by_trials, by_clock):
         pace.begin([trial(0)])
         pace.count(trial(1))

@@ -74,7 +74,9 @@ def measured(name: str, code: str, *arguments: str) -> float:
     """Run code in a process of its own; print and return its CPU seconds, with the peak memory of its process tree."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", code, *arguments], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", code, *arguments], stdout=subprocess.PIPE, text=True
+    )
     peak = PeakMemory(process.pid)
     output, _ = process.communicate()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

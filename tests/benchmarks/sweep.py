@@ -20,11 +20,11 @@ def main() -> int:
     """Tune every table and print a line each; exit 1 when one crashed or did not beat its baseline."""
     chosen = sys.argv[1:]
     tables = {
-        name: facts
-        for name, facts in manifest().items()
-        if facts["task"] in TABULAR and (not chosen or name in chosen)
+        name: facts for name, facts in manifest().items() if facts["task"] in TABULAR and (not chosen or name in chosen)
     }
-    header = f"{'table':<26}{'task':<12}{'metric':<10}{'cv':>10}{'test':>10}{'low':>10}{'high':>10}{'baseline':>10}{'s':>7}"
+    header = (
+        f"{'table':<26}{'task':<12}{'metric':<10}{'cv':>10}{'test':>10}{'low':>10}{'high':>10}{'baseline':>10}{'s':>7}"
+    )
     print(header, flush=True)
     bad = [name for name, facts in tables.items() if not tune_one(name, facts)]
     print(f"{len(tables) - len(bad)} of {len(tables)} tables beat the baseline" + (f"; not: {bad}" if bad else ""))

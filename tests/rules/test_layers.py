@@ -18,7 +18,7 @@ FLOORS = (  # from the ground up; a room imports only from rooms on lower floors
     {"metrics", "learners"},
     {"evaluation", "predictor", "verdict"},
     {"study"},
-    {"execution", "ensemble", "pace"},
+    {"execution", "ensemble", "countdown"},
     {"plan"},
     {"report", "watcher"},
     {"tuning", "console", "testing"},

@@ -51,9 +51,7 @@ def test_starts_come_first_and_then_the_sampler(storage: BaseStorage) -> None:
     study = join(storage)
     claims = [study.claim() for _ in range(4)]
     assert [claim.number for claim in claims] == [0, 1, 2, 3]
-    assert [claim.config.params["C"] for claim in claims[:2]] == [1.0, 5.0] or claims[0].config == SPACE.default(
-        "linear"
-    )
+    assert claims[0].config == SPACE.default("linear")
     assert claims[1].config.params["C"] == 5.0
     assert len({claim.config.params["C"] for claim in claims}) == 4
     assert [claim.seed for claim in claims] == [trial_seed(0, number, "model") for number in range(4)]

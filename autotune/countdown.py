@@ -1,4 +1,4 @@
-"""Pace: how far a search has come, in trials and in time, and how long it will still take."""
+"""Countdown: how far a search has come, in trials and in time, and how long it will still take."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from autotune.study.records import TrialRecord
 
 
-class Pace:
+class Countdown:
     """How far a search has come, in trials and in time.
 
     Parameters
