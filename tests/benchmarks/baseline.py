@@ -2,8 +2,8 @@
 
 AUTOTUNE_DATA=folder python tests/benchmarks/baseline.py [--trials 20]
 
-The script is Optuna's TPE around `cross_val_score` of LGBMClassifier, over the same ranges, with n_estimators drawn from
-50 to 1000; one thread a model. Each side runs in a process of its own, imports, refit and test included.
+The script is Optuna's TPE around `cross_val_score` of LGBMClassifier, over the same ranges, with n_estimators drawn
+from 50 to 1000; one thread a model. Each side runs in a process of its own, imports, refit and test included.
 """
 
 from __future__ import annotations
