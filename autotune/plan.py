@@ -220,7 +220,7 @@ def _identity(settings: Settings, table: Table, metric: Metric, space: Space) ->
         "space": f"{space.name} {_digest(json.dumps(space.to_dict(), sort_keys=True, default=str))}",
         "table": fingerprint_table(table),
         "target": f"{table.target} ({table.kind})",
-        "metric": metric.name,
+        "metric": f"{metric.name} ({'larger' if metric.maximize else 'smaller'} is better)",
         "folds": _describe_cv(settings.cv),
         "test rows": "a table of its own" if test_size is None else str(test_size),
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import struct
 import zlib
 from collections import Counter
 from collections.abc import Mapping
@@ -266,7 +267,7 @@ def load(path: str | Path) -> Report:
 
 _UNREADABLE = (
     *(OSError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError, ImportError),
-    *(pickle.UnpicklingError, zlib.error),
+    *(pickle.UnpicklingError, zlib.error, struct.error),
 )
 """What a file that is no pickle, or a broken one, makes joblib raise."""
 

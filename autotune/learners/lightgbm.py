@@ -31,9 +31,9 @@ class LightGBMParams:
     """Parameters under LightGBM's own names; ``max_rounds`` is the horizon, the curve chooses the round."""
 
     learning_rate: float = 0.05
-    num_leaves: int = 50
+    num_leaves: int = 31
     min_data_in_leaf: int = 20
-    feature_fraction: float = 1.0
+    feature_fraction: float = 0.5
     bagging_fraction: float = 1.0
     extra_trees: bool = False
     lambda_l1: float = 0.0

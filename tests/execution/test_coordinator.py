@@ -225,7 +225,7 @@ def test_a_deadline_that_is_over_leaves_the_baseline_and_says_so() -> None:
 def test_a_curve_is_cut_at_the_deadline_and_counts() -> None:
     draws = np.random.default_rng(0)
     X = draws.normal(size=(300, 5))
-    space = Space({"lightgbm": {"learning_rate": 0.0005, "max_rounds": 1_000_000, "num_leaves": 8}})
+    space = Space({"lightgbm": {"learning_rate": 1e-5, "max_rounds": 1_000_000, "num_leaves": 8}})
     report = autotune.tune(X, X[:, 0], space=space, n_trials=1, timeout=6, random_state=0)
     (record,) = report.records
     assert record.state == "complete" and record.cut

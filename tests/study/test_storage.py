@@ -220,4 +220,3 @@ def test_a_study_on_postgresql(postgres: str) -> None:
     assert "not-shown" not in str(second) + repr(second)
     here = autotune.tune(X, X[:, 0], n_trials=3, **{**words, "storage": None})
     assert [record.score for record in here.records] == [record.score for record in first.records]
-    first.study._storage.remove_session()  # type: ignore[attr-defined]
