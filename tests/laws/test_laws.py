@@ -299,7 +299,7 @@ def brittle(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Space]:
 
 
 @pytest.mark.parametrize(
-    ("sampler", "fails", "n_trials"), [("tpe", "raises", 30), ("tpe", "is not finite", 30), ("gp", "raises", 15)]
+    ("sampler", "fails", "n_trials"), [("tpe", "raises", 50), ("tpe", "is not finite", 50), ("gp", "raises", 25)]
 )
 def test_a_failing_trial_is_a_fact(brittle: Callable[[str], Space], sampler: str, fails: str, n_trials: int) -> None:
     report = run(plan_of(make_table(), space=brittle(fails), sampler=sampler, n_trials=n_trials, pruner="none"))
@@ -320,7 +320,7 @@ def test_a_failing_trial_is_a_fact(brittle: Callable[[str], Space], sampler: str
     assert shown["reason"].str.contains(reason).all() and shown["rank"].isna().all() and shown["score"].isna().all()
     assert report.best_params["x"] <= 0.4
     informed = [record for record in report.records if record.number >= 10]
-    assert sum(record in failed for record in informed) <= len(informed) / 4  # by chance it would be more than half
+    assert sum(record in failed for record in informed) <= 0.4 * len(informed)  # blind draws would fail in 60 %
     assert "failed ×" in str(report) and reason in str(report)
 
 
