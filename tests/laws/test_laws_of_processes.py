@@ -144,7 +144,8 @@ def test_nothing_is_lost(n_jobs: int, tmp_path: Path, monkeypatch: pytest.Monkey
     for trial in finished:
         assert after[trial.number] == trial
     for trial in running:
-        assert after[trial.number].params == trial.params
+        # what was drawn stays; a process that dies between two draws leaves the rest to be drawn
+        assert trial.params.items() <= after[trial.number].params.items()
         assert after[trial.number].datetime_start == trial.datetime_start
 
 
