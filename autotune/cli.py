@@ -10,7 +10,9 @@ import json
 import os
 import shlex
 import shutil
+import signal
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +25,7 @@ import click
 
 from autotune import __version__
 from autotune.data.writers import find_writer, write_table
-from autotune.errors import AutotuneError, NoSuccessfulTrialError, PlugInError, SettingsError, StudyError
+from autotune.errors import AutotuneError, NoSuccessfulTrialError, PlugInError, SettingsError, StorageError, StudyError
 from autotune.settings import DEFAULTS, DOOR_DEFAULTS, Settings, make_settings
 
 if TYPE_CHECKING:
@@ -43,12 +45,15 @@ class _Tune(click.Group):
     """The group of commands, which turns errors into messages and exit codes."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Run the command that was asked for."""
+        """Run the command that was asked for; a scheduler's SIGTERM ends it as Ctrl-C does."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             return super().invoke(context)
         except AutotuneError as error:
             click.echo(f"error: {error}", err=True)
-            context.exit(FAILED if isinstance(error, StudyError | PlugInError) else WRONG)
+            wrong_input = isinstance(error, StorageError) or not isinstance(error, StudyError | PlugInError)
+            context.exit(WRONG if wrong_input else FAILED)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             context.exit(INTERRUPTED)

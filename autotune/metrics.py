@@ -7,11 +7,13 @@ of them, as in scikit-learn. Each metric agrees with scikit-learn's function of 
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import CodeType
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -52,6 +54,8 @@ class Metric:
         What training should make small, so that it fits this metric.
     quantile : float
         The quantile that is sought when the loss is ``"quantile"``.
+    digest : str
+        For a function from outside: what tells it from another one of the same name.
 
     Examples
     --------
@@ -69,6 +73,7 @@ class Metric:
     bounds: tuple[float, float] = (0.0, 1.0)
     loss: Loss = "log"
     quantile: float = 0.5
+    digest: str = ""
 
     def score(self, y: Array, predictions: Array, weight: Array | None = None) -> float:
         """Judge predictions.
@@ -110,7 +115,8 @@ def resolve_metric(metric: object, kind: TaskKind, classes: Array | None = None)
         None for the task's default; a name of `METRICS`, or ``"quantile_loss:0.9"``; a function ``f(y_true, y_pred)``,
         with ``sample_weight`` as a third argument if it can take one; or what ``sklearn.metrics.make_scorer`` returns.
         A function is given labels as they came, or values. Larger is better, except where its name ends in ``_error``,
-        ``_loss`` or ``_deviance``, or its attribute ``greater_is_better`` is false. With an attribute ``needs_proba =
+        ``_loss`` or ``_deviance``, is that of a metric of ours which is minimized (``rmse``), or its attribute
+        ``greater_is_better`` is false. With an attribute ``needs_proba =
         True`` it is given probabilities: of the positive class for a binary task, of all classes otherwise.
     kind : {"binary", "multiclass", "regression"}
         The kind of task.
@@ -230,6 +236,7 @@ def _from_callable(metric: Callable[..., Any], kind: TaskKind, classes: Array | 
         function=OutsideFunction(function, needs, classes, _takes_weight(function)),
         bounds=(-np.inf, np.inf),
         loss="squared" if kind == "regression" else "log",
+        digest=hashlib.blake2b(repr(_makings(function)).encode(), digest_size=4).hexdigest(),
     )
 
 
@@ -240,9 +247,30 @@ def _take_apart(metric: Callable[..., Any]) -> tuple[Callable[..., Any], bool, b
         arguments: Mapping[str, Any] = getattr(metric, "_kwargs", {})
         function = partial(metric._score_func, **arguments) if arguments else metric._score_func
         return function, getattr(metric, "_sign", 1) > 0, "predict" not in methods
-    larger = not _name_of(metric).endswith(("_error", "_loss", "_deviance"))
+    name = _name_of(metric)
+    larger = METRICS[name].maximize if name in METRICS else not name.endswith(("_error", "_loss", "_deviance"))
     wants = getattr(metric, "needs_proba", False) or getattr(metric, "needs", None) in ("proba", "probabilities")
     return metric, bool(getattr(metric, "greater_is_better", larger)), bool(wants)
+
+
+def _makings(function: Any) -> Any:
+    """Return what a function is made of, without addresses: equal for the same source in another process."""
+    if isinstance(function, partial):
+        return _makings(function.func), function.args, sorted(function.keywords.items())
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return f"{type(function).__module__}.{type(function).__qualname__}", _name_of(function)
+    closed = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
+    return (
+        _makings_of_code(code),
+        getattr(function, "__defaults__", None),
+        [_makings(each) if callable(each) else repr(each) for each in closed],
+    )
+
+
+def _makings_of_code(code: CodeType) -> Any:
+    constants = [_makings_of_code(each) if isinstance(each, CodeType) else each for each in code.co_consts]
+    return code.co_code, code.co_names, constants
 
 
 def _name_of(function: Callable[..., Any]) -> str:

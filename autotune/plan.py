@@ -70,6 +70,8 @@ class Plan:
         Versions of the packages.
     notes : tuple of str
         All that was inferred, dropped or changed, a line each.
+    test_name : str
+        Tells a test table of one's own from another one, by its fingerprint.
     """
 
     settings: Settings
@@ -92,6 +94,7 @@ class Plan:
     resources: Resources
     versions: dict[str, str]
     notes: tuple[str, ...]
+    test_name: str = "split"
 
 
 def make_plan(settings: Settings, table: Table, *, started: float) -> Plan:
@@ -117,11 +120,12 @@ def make_plan(settings: Settings, table: Table, *, started: float) -> Plan:
     raise_all(list(_space_problems(space, table.kind)))
     sampler, pruner = find_sampler(settings.sampler), find_pruner(settings.pruner)
     n_jobs, resources = _resources(settings)
+    test_table = _read_own_test_table(settings, table)
     storage = open_storage(settings.storage)
     identity = _identity(settings, table, metric, space)
     study_name = settings.study_name or _default_name(table, space, identity)
     seed = _seed(settings.random_state, storage, study_name)
-    parts = _cut(settings, table, metric, seed)
+    parts = _cut(settings, table, test_table, metric, seed)
     return Plan(
         settings=settings,
         table=table,
@@ -137,6 +141,7 @@ def make_plan(settings: Settings, table: Table, *, started: float) -> Plan:
         deadline=float("inf") if settings.timeout is None else started + settings.timeout,
         n_jobs=n_jobs,
         resources=resources,
+        test_name="split" if test_table is None else fingerprint_table(test_table),
         versions={package: version(package) for package in PACKAGES},
         **parts,
     )
@@ -149,10 +154,18 @@ def available_cores() -> int:
     return int(joblib.cpu_count())
 
 
-def _cut(settings: Settings, table: Table, metric: Metric, seed: int) -> dict[str, Any]:
+def _read_own_test_table(settings: Settings, table: Table) -> Table | None:
+    """Read ``test_size`` where it is a table, or a pair of features and target."""
+    if read_test_size(settings.test_size) is not None:
+        return None
+    data, y = settings.test_size if isinstance(settings.test_size, tuple) else (settings.test_size, None)
+    sides = {name: getattr(settings, name) for name in ("groups", "time", "sample_weight")}
+    return read_test_table(data, table, y, **{name: side for name, side in sides.items() if isinstance(side, str)})
+
+
+def _cut(settings: Settings, table: Table, test_table: Table | None, metric: Metric, seed: int) -> dict[str, Any]:
     """Set the test rows aside, decide on the columns from the search rows, and draw the folds."""
-    own_test = read_test_size(settings.test_size) is None
-    search_index, test_index = split_test(table, 0 if own_test else settings.test_size, seed)
+    search_index, test_index = split_test(table, settings.test_size if test_table is None else 0, seed)
     schema, schema_notes = decide(table.X.iloc[search_index])
     if not schema.columns:
         raise SettingsError("no column is left to learn from: all are empty or constant", "the table")
@@ -161,10 +174,7 @@ def _cut(settings: Settings, table: Table, metric: Metric, seed: int) -> dict[st
     search, search_notes = _task(table, search_index, problem, strict=True)
     test: Task | None = None
     test_notes: tuple[str, ...] = ()
-    if own_test:
-        test_table = read_test_table(
-            settings.test_size, table, groups=settings.groups, time=settings.time, sample_weight=settings.sample_weight
-        )
+    if test_table is not None:
         test, test_notes = _task(test_table, np.arange(len(test_table.y)), problem, strict=True)
     elif len(test_index):
         test, test_notes = _task(table, test_index, problem, strict=False)
@@ -175,9 +185,23 @@ def _cut(settings: Settings, table: Table, metric: Metric, seed: int) -> dict[st
         *schema_notes,
         *search_notes,
         *folds.notes,
+        *_choice_notes(settings, metric),
         *(f"test rows: {n}" for n in test_notes),
     )
     return {"search": search, "test": test, "schema": schema, "folds": folds, "notes": notes}
+
+
+def _choice_notes(settings: Settings, metric: Metric) -> tuple[str, ...]:
+    """Say what was made of settings that can be understood in more than one way."""
+    notes = []
+    if metric.digest:
+        better = "larger" if metric.maximize else "smaller"
+        notes.append(f"metric {metric.name!r}: {better} is taken as better; its attribute greater_is_better decides")
+    if settings.n_jobs > available_cores():
+        notes.append(
+            f"n_jobs={settings.n_jobs} is more than the {available_cores()} cores: {available_cores()} are used"
+        )
+    return tuple(notes)
 
 
 def _task(table: Table, index: NDArray[np.intp], problem: Problem, *, strict: bool) -> tuple[Task, tuple[str, ...]]:
@@ -220,7 +244,7 @@ def _identity(settings: Settings, table: Table, metric: Metric, space: Space) ->
         "space": f"{space.name} {_digest(json.dumps(space.to_dict(), sort_keys=True, default=str))}",
         "table": fingerprint_table(table),
         "target": f"{table.target} ({table.kind})",
-        "metric": f"{metric.name} ({'larger' if metric.maximize else 'smaller'} is better)",
+        "metric": f"{metric.name} ({'larger' if metric.maximize else 'smaller'} is better) {metric.digest}".strip(),
         "folds": _describe_cv(settings.cv),
         "test rows": "a table of its own" if test_size is None else str(test_size),
     }
@@ -233,11 +257,11 @@ def _with_listed_folds(settings: Settings) -> Settings:
 
 
 def _describe_cv(cv: Any) -> str:
-    if cv is None or isinstance(cv, (int, str)):
+    if cv is None or isinstance(cv, (int, float, str)):
         return "default" if cv is None else str(cv)
-    if hasattr(cv, "split"):
-        return f"{type(cv).__name__} {_digest(repr(sorted(vars(cv).items())))}"
-    return f"{len(cv)} given folds {_digest(repr([(list(map(int, fit)), list(map(int, score))) for fit, score in cv]))}"
+    import joblib
+
+    return f"{type(cv).__name__} {joblib.hash(cv)[:8]}"
 
 
 def _default_name(table: Table, space: Space, identity: dict[str, str]) -> str:

@@ -106,6 +106,8 @@ class Predictor:
     def raw(self, X: Any) -> Predictions:
         """Return what the model predicts: probabilities (n_rows, n_classes), or values (n_rows,)."""
         rows, _ = encode(self.schema, read_features(X), strict=True)
+        if not len(rows):
+            return np.empty(0 if self.classes is None else (0, len(self.classes)))
         return self.model.predict(rows)
 
     def answers(self, predictions: Predictions) -> NDArray[Any]:

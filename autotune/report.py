@@ -201,7 +201,9 @@ class Report:
             return ""
         if gain.value == gain.low == gain.high == 0:
             return "   the best configuration is this one"
-        return f"   tuned is better by {_interval(gain)}"
+        if math.isnan(gain.value):
+            return ""
+        return f"   tuned is {'worse' if gain.value < 0 else 'better'} by {_interval(gain.magnitude())}"
 
     def _best(self) -> list[str]:
         width = max(len(key) for key in self.best_params)
@@ -209,7 +211,8 @@ class Report:
 
     def _trials(self) -> list[str]:
         counts = Counter(record.state for record in self.records)
-        lines = [", ".join(f"{count} {state}" for state, count in counts.items()) + f" trials in {self.study_name!r}"]
+        said = ", ".join(f"{count} {'unfinished' if state == 'running' else state}" for state, count in counts.items())
+        lines = [f"trials: {said}, in {self.study_name!r}"]
         reasons = Counter(record.reason for record in self.records if record.state == "failed")
         lines.extend(f"  failed ×{count}: {reason}" for reason, count in reasons.most_common(5))
         return lines
@@ -259,7 +262,7 @@ def load(path: str | Path) -> Report:
     except FileNotFoundError:
         raise DataError("there is no such file", str(path), "the path given to report.save or --save") from None
     except _UNREADABLE as error:
-        raise DataError(f"the file holds no report: {error}", str(path)) from None
+        raise DataError("the file holds no report", str(path), "a file that report.save or --save wrote") from error
     if not isinstance(report, Report):
         raise DataError(f"the file holds a {type(report).__name__}, no report", str(path))
     return report

@@ -156,11 +156,13 @@ def _judge(plan: Plan, study: TuningStudy, best: TrialRecord, model: Model) -> V
         return None
     models: dict[str, Model] = {"tuned": model}
     default = next((record for record in study.records() if record.number == 0), None)
-    if default is not None and default.state == "complete":
-        models["default"] = model if default.number == best.number else retrain(plan, plan.search, default)
+    if default is not None and default.number == best.number:
+        models["default"] = model
+    elif default is not None and default.state == "complete" and time.time() < plan.deadline:
+        models["default"] = retrain(plan, plan.search, default)
     models["baseline"] = retrain(plan, plan.search, TrialRecord(-1, "complete", BASELINE, None, step=1))
     predictions = {name: each.predict(plan.test.rows) for name, each in models.items()}
-    return judge_on_test_rows(plan.metric, plan.test, predictions, seed=plan.seed)
+    return judge_on_test_rows(plan.metric, plan.test, predictions, seed=plan.seed, deadline=plan.deadline)
 
 
 def _joined(search: Task, test: Task) -> Task:
@@ -202,11 +204,11 @@ def _report(
         data=_describe_data(plan),
         study_name=study.name,
         seed=plan.seed,
-        look=study.look() if verdict else 0,
+        look=study.look(plan.test_name) if verdict else 0,
         seconds=seconds,
         versions=plan.versions,
         notes=plan.notes,
-        warnings=warnings,
+        warnings=(*warnings, *(verdict.warnings if verdict else ())),
         connection=study.optuna,
     )
 

@@ -8,7 +8,8 @@ interval too narrow (Künsch 1989).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 
 CONFIDENCE = 0.95
 MOST_RESAMPLES = 1000
-FEWEST_RESAMPLES = 200
+FEWEST_RESAMPLES = 50
+RESAMPLING_SECONDS = 10.0
+"""No more resamples are drawn after this long, or after the deadline, than the fewest."""
 ROWS_IN_ALL = 10_000_000
 """Rows drawn over all resamples: above this, fewer resamples are drawn."""
 
@@ -44,6 +47,10 @@ class Score:
     low: float
     high: float
 
+    def magnitude(self) -> Score:
+        """Return a negative score with its sign, and its interval, turned around; any other as it is."""
+        return Score(-self.value, -self.high, -self.low) if self.value < 0 else self
+
     def __float__(self) -> float:
         return self.value
 
@@ -61,13 +68,23 @@ class Verdict:
         By the names of the models.
     gains : mapping of str to Score
         For all models but the first: how much better the first one is, positive when better; paired on the resamples.
+    warnings : tuple of str
+        Why a score or an interval is undefined.
     """
 
     scores: Mapping[str, Score]
     gains: Mapping[str, Score]
+    warnings: tuple[str, ...] = ()
 
 
-def judge_on_test_rows(metric: Metric, test: Task, predictions: Mapping[str, Predictions], *, seed: int) -> Verdict:
+def judge_on_test_rows(
+    metric: Metric,
+    test: Task,
+    predictions: Mapping[str, Predictions],
+    *,
+    seed: int,
+    deadline: float = math.inf,
+) -> Verdict:
     """Score several models on the test rows.
 
     Parameters
@@ -80,6 +97,8 @@ def judge_on_test_rows(metric: Metric, test: Task, predictions: Mapping[str, Pre
         Of each model on these rows; the first is the model in question.
     seed : int
         Seed of the resamples.
+    deadline : float
+        On the clock of `time.time`; after it, only the fewest resamples are drawn.
 
     Returns
     -------
@@ -87,21 +106,15 @@ def judge_on_test_rows(metric: Metric, test: Task, predictions: Mapping[str, Pre
     """
 
     def score(model: str, index: NDArray[np.intp] | None = None) -> float:
-        if index is None:
-            return metric.score(test.y, predictions[model], test.weight)
-        weight = None if test.weight is None else test.weight[index]
-        return metric.score(test.y[index], predictions[model][index], weight)
+        rows = slice(None) if index is None else index
+        weight = None if test.weight is None else test.weight[rows]
+        try:
+            return metric.score(test.y[rows], predictions[model][rows], weight)
+        except (ValueError, TypeError, ArithmeticError, LookupError):  # a metric from outside, undefined on these rows
+            return math.nan
 
-    draw = _resampler(test)
-    generator = np.random.default_rng(seed)
-    n_resamples = max(FEWEST_RESAMPLES, min(MOST_RESAMPLES, ROWS_IN_ALL // max(1, len(test))))
-    resampled: dict[str, list[float]] = {model: [] for model in predictions}
-    for _ in range(n_resamples):
-        index = draw(generator)
-        for model in predictions:
-            resampled[model].append(score(model, index))
     values = {model: score(model) for model in predictions}
-    samples = {model: np.array(drawn) for model, drawn in resampled.items()}
+    samples = _resample(test, list(predictions), score, np.random.default_rng(seed), deadline)
     first, *others = predictions
     sign = 1.0 if metric.maximize else -1.0
     return Verdict(
@@ -110,12 +123,48 @@ def judge_on_test_rows(metric: Metric, test: Task, predictions: Mapping[str, Pre
             other: _interval(sign * (values[first] - values[other]), sign * (samples[first] - samples[other]))
             for other in others
         },
+        tuple(_warnings(metric, test, values[first])),
     )
+
+
+def _resample(
+    test: Task,
+    models: Sequence[str],
+    score: Callable[[str, NDArray[np.intp]], float],
+    generator: np.random.Generator,
+    deadline: float,
+) -> dict[str, NDArray[np.float64]]:
+    """Return the scores of all models on the same resamples; none where there is nothing to draw from."""
+    samples: dict[str, list[float]] = {model: [] for model in models}
+    if _n_units(test) < 2:
+        return {model: np.empty(0) for model in models}
+    draw = _resampler(test)
+    enough = min(deadline, time.time() + RESAMPLING_SECONDS)
+    for number in range(max(FEWEST_RESAMPLES, min(MOST_RESAMPLES, ROWS_IN_ALL // len(test)))):
+        if number >= FEWEST_RESAMPLES and time.time() > enough:
+            break
+        index = draw(generator)
+        for model in models:
+            samples[model].append(score(model, index))
+    return {model: np.array(drawn) for model, drawn in samples.items()}
+
+
+def _n_units(test: Task) -> int:
+    return len(test) if test.groups is None else len(np.unique(test.groups))
+
+
+def _warnings(metric: Metric, test: Task, value: float) -> Iterator[str]:
+    if math.isnan(value):
+        present = f", which hold only class {test.y[0]}" if len(np.unique(test.y)) == 1 else ""
+        yield f"{metric.name} is undefined on the {len(test)} test rows{present}: there is no test score"
+    if _n_units(test) < 2:
+        what = "row" if test.groups is None else "group"
+        yield f"the test rows are one {what}: there is no interval"
 
 
 def _interval(value: float, samples: NDArray[np.float64]) -> Score:
     defined = samples[np.isfinite(samples)]
-    if len(defined) < len(samples) / 2:
+    if not len(defined) or len(defined) < len(samples) / 2:
         return Score(value, math.nan, math.nan)
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(defined, [tail, 100 - tail])

@@ -4,6 +4,7 @@ import pickle
 import subprocess
 import sys
 import warnings
+from typing import Any
 
 import cloudpickle
 import numpy as np
@@ -335,3 +336,12 @@ def test_scoring_warns_of_nothing() -> None:
                 metric.score(np.zeros(1), np.array([1e300]))
             else:
                 metric.score(np.zeros(1, dtype=np.int64), np.array([[0.5, 0.5]]))
+
+
+@pytest.mark.parametrize("name", ["rmse", "mae", "rmsle"])
+def test_a_function_called_like_a_metric_of_ours_has_its_direction(name: str) -> None:
+    def own(y_true: Any, y_pred: Any) -> float:
+        return 0.0
+
+    own.__name__ = name
+    assert not resolve_metric(own, "regression").maximize

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.model_selection import KFold
+from sklearn.metrics import fbeta_score, make_scorer
+from sklearn.model_selection import KFold, PredefinedSplit
 
 from autotune.data.tables import read_table
 from autotune.errors import AutotuneError, DataError, SettingsError, SpaceError, StudyMismatchError, UnknownNameError
-from autotune.plan import Plan, default_config, make_plan
+from autotune.plan import Plan, _describe_cv, default_config, make_plan
 from autotune.settings import Settings, make_settings
 from autotune.spaces.params import Choice, Float
 from autotune.spaces.space import Space
@@ -119,8 +120,24 @@ def test_a_function_of_one_name_that_is_read_the_other_way_is_another_question()
 
     larger = plan_of(metric=own)
     own.greater_is_better = False  # type: ignore[attr-defined]
-    assert larger.identity["metric"] == "own (larger is better)"
-    assert plan_of(metric=own).identity["metric"] == "own (smaller is better)"
+    assert larger.identity["metric"].startswith("own (larger is better) ")
+    assert plan_of(metric=own).identity["metric"].startswith("own (smaller is better) ")
+    assert "metric 'own': larger is taken as better; its attribute greater_is_better decides" in larger.notes
+
+
+def test_two_functions_of_one_name_are_two_questions() -> None:
+    def scaled(factor: float) -> Any:
+        return lambda y_true, y_pred: factor * float((y_true == y_pred).mean())
+
+    identities = [plan_of(metric=scaled(factor)).identity["metric"] for factor in (1.0, 1.0, 2.0)]
+    assert identities[0] == identities[1] != identities[2]
+    soft, hard = (make_scorer(fbeta_score, beta=beta, pos_label="yes") for beta in (0.1, 10))
+    assert plan_of(metric=soft).identity["metric"] != plan_of(metric=hard).identity["metric"]
+
+
+def test_long_given_folds_are_told_apart() -> None:
+    first, second = (np.repeat([0, 1], 1000), np.tile([0, 1], 1000))
+    assert _describe_cv(PredefinedSplit(first)) != _describe_cv(PredefinedSplit(second))
 
 
 def test_equal_splitters_are_the_same_question() -> None:
@@ -187,6 +204,15 @@ def test_a_test_table_of_ones_own() -> None:
     plan = plan_of(test_size=make_frame(30).iloc[::-1])
     assert len(plan.search) == 100 and plan.test is not None and len(plan.test) == 30
     assert plan.identity["test rows"] == "a table of its own"
+
+
+def test_a_test_table_may_be_a_pair_of_arrays() -> None:
+    draws = np.random.default_rng(0)
+    X, y = draws.normal(size=(60, 2)), np.tile([0, 1], 30)
+    words = make_settings("call", test_size=(X[:10], y[:10]), space="linear")
+    plan = make_plan(words, read_table(X, y), started=time.time())
+    assert plan.test is not None and len(plan.test) == 10 and len(plan.search) == 60
+    assert plan.test_name != "split"
 
 
 def test_no_test_rows() -> None:

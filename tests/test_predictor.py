@@ -117,3 +117,14 @@ def test_several_models_predict_their_mean() -> None:
     rows = Rows(np.zeros((2, 1)), np.zeros((2, 0), dtype=np.int32))
     both = MeanOfModels((ConstantModel(np.array([0.2, 0.8])), ConstantModel(np.array([0.6, 0.4]))))
     np.testing.assert_allclose(both.predict(rows), [[0.4, 0.6]] * 2)
+
+
+def test_no_rows_give_no_predictions(report: Report) -> None:
+    assert len(report.predict(X.iloc[:0])) == 0
+    assert report.predict_proba(X.iloc[:0]).shape == (0, 2)
+
+
+def test_a_feature_that_happens_to_number_the_rows_at_predict_is_a_feature() -> None:
+    shuffled = np.random.default_rng(1).permutation(len(FRAME))
+    report = tuned(FRAME.assign(**{"Unnamed: 0": shuffled}), target="sold")
+    assert len(report.predict(X.iloc[:3].assign(**{"Unnamed: 0": [0, 1, 2]}))) == 3

@@ -76,7 +76,7 @@ def test_the_text_reads_well() -> None:
         "  C        0.12346\n"
         "  penalty  l2\n"
         "\n"
-        "1 complete, 1 pruned, 2 failed trials in 'churn-churned-linear-0123abcd'\n"
+        "trials: 1 complete, 1 pruned, 2 failed, in 'churn-churned-linear-0123abcd'\n"
         "  failed ×2: ValueError: no\n"
         "\n"
         "- text with two classes: binary\n"

@@ -11,7 +11,7 @@ import pytest
 
 from autotune.data.task import Problem, Rows, Schema, Task
 from autotune.metrics import METRICS, Metric
-from autotune.verdict import Score, judge_on_test_rows
+from autotune.verdict import FEWEST_RESAMPLES, Score, judge_on_test_rows
 
 
 def make_task(y: Any, **sides: Any) -> Task:
@@ -115,3 +115,43 @@ def test_an_interval_that_is_undefined_is_no_number() -> None:
     always = Metric("never", frozenset({"binary"}), "probabilities", True, lambda y, p, w: float("nan"))
     score = judge_on_test_rows(always, make_task(y), {"tuned": shares}, seed=1).scores["tuned"]
     assert math.isnan(score.low) and math.isnan(score.high)
+
+
+def test_one_group_gives_no_interval_but_a_warning() -> None:
+    task = make_task(np.arange(20.0), groups=np.zeros(20, dtype=np.int64))
+    verdict = judge_on_test_rows(METRICS["rmse"], task, {"tuned": np.zeros(20), "baseline": np.ones(20)}, seed=0)
+    assert math.isfinite(verdict.scores["tuned"].value)
+    assert math.isnan(verdict.scores["tuned"].low) and math.isnan(verdict.gains["baseline"].high)
+    assert verdict.warnings == ("the test rows are one group: there is no interval",)
+
+
+def test_an_undefined_score_is_said() -> None:
+    task = make_task(np.zeros(10, dtype=np.int64))
+    verdict = judge_on_test_rows(METRICS["roc_auc"], task, {"tuned": np.full((10, 2), 0.5)}, seed=0)
+    assert math.isnan(verdict.scores["tuned"].value)
+    expected = "roc_auc is undefined on the 10 test rows, which hold only class 0: there is no test score"
+    assert verdict.warnings == (expected,)
+
+
+def test_a_metric_that_raises_on_some_resamples_loses_nothing() -> None:
+    def touchy(y: Any, predictions: Any, weight: Any) -> float:
+        if len(np.unique(y)) < 3:
+            raise ValueError("three values are needed")
+        return float(np.abs(y - predictions).mean())
+
+    metric = Metric("touchy", frozenset({"regression"}), "values", False, touchy)
+    verdict = judge_on_test_rows(metric, make_task([1.0, 2.0, 3.0, 3.0]), {"tuned": np.zeros(4)}, seed=0)
+    assert verdict.scores["tuned"].value == 2.25
+    assert verdict.warnings == ()
+
+
+def test_after_the_deadline_only_the_fewest_resamples_are_drawn() -> None:
+    calls = []
+
+    def counted(y: Any, predictions: Any, weight: Any) -> float:
+        calls.append(1)
+        return 0.0
+
+    metric = Metric("counted", frozenset({"regression"}), "values", False, counted)
+    judge_on_test_rows(metric, make_task(np.arange(9.0)), {"tuned": np.zeros(9)}, seed=0, deadline=0.0)
+    assert len(calls) == FEWEST_RESAMPLES + 1

@@ -21,6 +21,7 @@ _EXACT_BY_ITSELF = tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)  # t
 _EXACT_TEXT: dict[str, Any] = {} if _EXACT_BY_ITSELF else {"float_precision": "round_trip"}
 _EXACT_JSON: dict[str, Any] = {} if _EXACT_BY_ITSELF else {"precise_float": True, "convert_dates": False}
 _BROKEN = (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError, BadZipFile, KeyError)
+LONGEST_PATH = 1000
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 
 
@@ -75,13 +76,13 @@ def read_source(data: Any) -> Source:
     ['x0', 'x1']
     """
     if isinstance(data, str | Path):
-        return _without_row_numbers(_read_file(Path(data).expanduser()))
+        return _read_file(Path(data).expanduser())
     if isinstance(data, pd.DataFrame):
-        return _without_row_numbers(_from_frame(data))
+        return _from_frame(data)
     if hasattr(data, "collect") and hasattr(data, "lazy"):  # a lazy frame of polars
         data = data.collect()
     if hasattr(data, "to_pandas") and hasattr(data, "columns"):
-        return _without_row_numbers(_from_frame(_to_pandas(data)))
+        return _from_frame(_to_pandas(data))
     if isinstance(data, Mapping):
         return _from_frame(_built(pd.DataFrame, data))
     return _from_array(data)
@@ -123,7 +124,7 @@ def _index_notes(index: pd.Index[Any]) -> tuple[str, ...]:
     return ()
 
 
-def _without_row_numbers(source: Source) -> Source:
+def without_row_numbers(source: Source) -> Source:
     """Leave out the column that a saved row index becomes."""
     for name in ("Unnamed: 0", ""):
         if name not in source.frame:
@@ -180,6 +181,8 @@ def _check_array(array: np.ndarray[Any, Any], data: Any) -> None:
 
 
 def _read_file(path: Path) -> Source:
+    if len(str(path)) > LONGEST_PATH:
+        raise DataError("the text is too long for a path", hint="a path, or pd.read_csv(io.StringIO(text))")
     if path.is_dir():
         raise DataError(f"{str(path)!r} is a folder", hint="one file")
     if not path.exists():

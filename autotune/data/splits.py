@@ -187,7 +187,12 @@ def make_folds(
         raise DataError(f"{n_folds} folds do not fit: {why}", "cv", hint)
     notes = () if asked or n_folds == DEFAULT_FOLDS else (f"{n_folds} folds instead of {DEFAULT_FOLDS}: {why}",)
     if time is not None:
-        return _in_time(y, names, time, n_folds, repeats, notes)
+        folds = _in_time(y, names, time, n_folds, repeats, notes)
+        if asked and len(folds) < asked:
+            raise DataError(
+                f"{asked} folds do not fit: {folds.notes[-1]}", "cv", f"cv={max(2, len(folds))}, or leave cv out"
+            )
+        return folds
     pairs = [pair for repeat in range(repeats) for pair in _shuffled(y, names, groups, n_folds, seed + repeat)]
     way = f"{n_folds}-fold" + (" stratified" if names else "") + (", whole groups" if groups is not None else "")
     scheme = f"{way}, shuffled" + (f", {repeats} times" if repeats > 1 else "")

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from autotune.data.columns import as_dates, as_levels, as_numbers, read_cells, seconds, settle
-from autotune.data.readers import Source, read_source
+from autotune.data.readers import Source, read_source, without_row_numbers
 from autotune.data.target import Target, code_like, read_target
 from autotune.data.task import Table
 from autotune.data.wording import counted, listed, listed_rows
@@ -73,7 +73,7 @@ def read_table(
     >>> table.kind, table.classes.tolist(), table.y.tolist()
     ('binary', ['no', 'yes'], [0, 1, 0, 1])
     """
-    source = read_source(data)
+    source = without_row_numbers(read_source(data))
     problems = _Problems(_shape_problems(source, y))
     column = problems.of(lambda: _find_target(source, y, target))
     problems.raise_all()
@@ -219,6 +219,8 @@ def _shape_problems(source: Source, y: Any) -> list[AutotuneError]:
         return [DataError(f"the table has no rows: {shape}", where)]
     if n_rows == 1:
         return [DataError("one row is too few (n_samples = 1)", where)]
+    if isinstance(y, str):
+        return [DataError(f"y is the text {y!r}, not one value for each row", "y", f"target={y!r}")]
     if y is not None and _length(y) not in (None, n_rows):
         return [DataError(f"the table has {n_rows:,} rows and y has {_length(y):,}", "y", "one value for each row")]
     return []

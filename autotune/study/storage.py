@@ -46,6 +46,8 @@ def open_storage(storage: Any) -> BaseStorage:
             return InMemoryStorage()
         case BaseStorage():
             return storage
+        case "sqlite://" | "sqlite:///:memory:" | ":memory:":
+            raise SettingsError(f"storage={storage!r} would be lost with its connection", "storage", "None for memory")
         case str() if "://" in storage:
             url = storage
         case str() | Path() if str(storage):

@@ -96,7 +96,11 @@ class TuningStudy:
         """Take a trial: one that its dead owner left, or else a new one."""
         trial = self._abandoned() or self._new()
         trial.set_user_attr(OWNER, this_owner())
-        config = suggest(trial, self.space)
+        try:
+            config = suggest(trial, self.space)
+        except BaseException:  # a sampler of somebody's own: the trial is left to whoever comes next
+            trial.set_user_attr(OWNER, "")
+            raise
         reached = self.optuna.get_trials(deepcopy=False)[trial.number].intermediate_values
         self._running[trial.number] = (trial, config, dict(reached))
         return Claim(trial.number, config, trial_seed(self.seed, trial.number, "model"))
@@ -142,11 +146,12 @@ class TuningStudy:
         """Return the complete trial with the best score, the earliest of equals."""
         return self._best
 
-    def look(self) -> int:
-        """Count one more look at the test rows and return how many there have been."""
-        looks = int(self.optuna.user_attrs.get(LOOKS, 0)) + 1
+    def look(self, test_name: str) -> int:
+        """Count one more look at the test rows of this name and return how many there have been."""
+        looks = dict(self.optuna.user_attrs.get(LOOKS, {}))
+        looks[test_name] = looks.get(test_name, 0) + 1
         self.optuna.set_user_attr(LOOKS, looks)
-        return looks
+        return int(looks[test_name])
 
     def set_baseline(self, score: float) -> None:
         """Store the score that failed trials are told with."""
@@ -242,6 +247,10 @@ def open_study(
             _describe(study, identity, seed, versions)
         except optuna.exceptions.DuplicatedStudyError:
             study = optuna.load_study(storage=storage, study_name=name)
+            if len(study.directions) > 1:
+                raise StudyMismatchError(
+                    "the study has several objectives", f"study {name!r}", "another study_name"
+                ) from None
             if _was_left_bare(study, maximize):
                 _describe(study, identity, seed, versions)
     _check_identity(study, identity, seed)

@@ -270,3 +270,10 @@ class TestMakeFolds:
         assert message_of(make_folds, NUMBERS, "regression", cv=[([0, 1], [1, 2])], error=PlugInError) == (
             "1 row in training and in validation, row 1 first\n  where: fold 0 of given folds"
         )
+
+
+def test_an_explicit_number_of_folds_in_time_is_not_shrunk() -> None:
+    y, time = np.tile([0.0, 1.0], 10), np.repeat([0.0, 1.0, 2.0, 3.0], [14, 2, 2, 2])
+    assert len(make_folds(y, "regression", time=time)) < 5
+    with pytest.raises(DataError, match="3 folds do not fit: 2 folds instead of 3: rows of equal times"):
+        make_folds(y, "regression", time=time, cv=3)

@@ -291,14 +291,15 @@ def test_python_m_autotune_is_tune_with_its_exit_codes(tmp_path: Path) -> None:
     assert process.communicate()[0] == f"autotune, version {autotune.__version__}\n"
 
 
-def test_an_interrupted_run_keeps_its_trials_and_ends_with_130(cancer: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_keeps_its_trials_and_ends_with_130(blow: int, cancer: Path, tmp_path: Path) -> None:
     words = ("--space", "linear", "--n-trials", "100000", "--progress")
     process = start("-m", "autotune", "run", str(cancer), "--target", "diagnosis", *words, cwd=tmp_path)
     assert process.stderr is not None
     deadline = time.monotonic() + 60
     while "/100000: trial 1 " not in process.stderr.readline():
         assert time.monotonic() < deadline
-    process.send_signal(signal.SIGINT)
+    process.send_signal(blow)
     _, err = process.communicate()
     assert process.returncode == 130
     assert "the study in autotune.db keeps every finished trial" in err

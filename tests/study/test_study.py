@@ -134,7 +134,8 @@ def test_the_baseline_is_set_once(storage: BaseStorage) -> None:
 
 
 def test_looks_are_counted_across_sessions(storage: BaseStorage) -> None:
-    assert [join(storage).look() for _ in range(3)] == [1, 2, 3]
+    assert [join(storage).look("split") for _ in range(3)] == [1, 2, 3]
+    assert join(storage).look("another table") == 1
 
 
 def test_a_trial_given_back_is_taken_up_with_its_number_and_parameters(storage: BaseStorage) -> None:
