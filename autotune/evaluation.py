@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from autotune.data.splits import Folds
     from autotune.metrics import Metric
 
-RUNG_FACTOR = 3
+RUNG_FACTOR = 2
 """Neighbouring rungs are this factor apart on the scale of `Pace.worth`."""
 
 FINE_STEPS = 20

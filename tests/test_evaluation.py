@@ -163,13 +163,11 @@ def test_each_rung_is_reported_once_at_its_worth_with_the_best_smoothed_score() 
     evaluate([0.1, 0.5, 0.5, 0.5, *[0.0] * 36], worth=0.5, report=report)
     pace = Pace(worth=0.5, first_rung=4.0, patience=1000)
     worths = [rung_worth(pace, rung) for rung in range(5)]
-    assert worths == pytest.approx([4 / 9, 4 / 3, 4, 12, 36])
-    assert [progress.rung for progress in seen] == [0, 1, 2, 3]
-    assert [progress.worth for progress in seen] == [0.5, 1.5, 4.0, 12.0]
+    assert worths == pytest.approx([1, 2, 4, 8, 16])
+    assert [progress.rung for progress in seen] == [0, 1, 2, 3, 4]
+    assert [progress.worth for progress in seen] == [1.0, 2.0, 4.0, 8.0, 16.0]
     assert not any(progress.by_fold for progress in seen)
-    assert [progress.score for progress in seen] == pytest.approx(
-        [0.1 + FOLD_SHIFT, 0.5 + FOLD_SHIFT, 0.5 + FOLD_SHIFT, 0.5 + FOLD_SHIFT]
-    )
+    assert [progress.score for progress in seen] == pytest.approx([0.3 + FOLD_SHIFT, *[0.5 + FOLD_SHIFT] * 4])
 
 
 def test_a_large_step_reaches_several_rungs() -> None:
@@ -180,7 +178,7 @@ def test_a_large_step_reaches_several_rungs() -> None:
         return True
 
     evaluate([0.1, 0.2], worth=15.0, report=report)
-    assert seen == [0, 1, 2, 3]
+    assert seen == [0, 1, 2, 3, 4]
 
 
 def test_a_report_of_false_prunes() -> None:

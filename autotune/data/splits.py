@@ -189,9 +189,7 @@ def make_folds(
     if time is not None:
         folds = _in_time(y, names, time, n_folds, repeats, notes)
         if asked and len(folds) < asked:
-            raise DataError(
-                f"{asked} folds do not fit: {folds.notes[-1]}", "cv", f"cv={max(2, len(folds))}, or leave cv out"
-            )
+            raise DataError(f"{asked} folds do not fit: {folds.notes[-1]}", "cv", "leave cv out for as many as fit")
         return folds
     pairs = [pair for repeat in range(repeats) for pair in _shuffled(y, names, groups, n_folds, seed + repeat)]
     way = f"{n_folds}-fold" + (" stratified" if names else "") + (", whole groups" if groups is not None else "")
@@ -370,7 +368,7 @@ def _in_time(
         raise DataError("no row in time has all classes before it", "time", "more rows, or no time")
     if len(pairs) < n_folds:
         why = "rows of equal times" if len(pairs) == len(windows) else "the first rows in time lack a class"
-        notes = (*notes, f"{len(pairs)} folds instead of {n_folds}: {why}")
+        notes = (*notes, f"{counted(len(pairs), 'fold')} instead of {n_folds}: {why}")
     return Folds(_checked(pairs, y, names), f"{len(pairs)} windows in time, trained on the past", notes)
 
 

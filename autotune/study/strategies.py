@@ -26,7 +26,7 @@ from autotune.registry import Registry
 HALVING_FACTOR = 3
 """Of the trials of a learner at a rung, the best one in this many goes on."""
 
-PEERS_NEEDED = 3
+PEERS_NEEDED = 2
 """Fewer scores than this at a rung decide nothing."""
 
 

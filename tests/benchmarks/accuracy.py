@@ -18,6 +18,7 @@ import autotune
 from autotune.data.tables import read_table
 from autotune.plan import make_plan
 from autotune.settings import make_settings
+from autotune.verdict import Score, judge_on_test_rows
 
 TABLES = ("adult", "california_housing")
 
@@ -41,16 +42,27 @@ def one_seed(name: str, seed: int, *, automl: bool) -> dict[str, float]:
     path, target = folder() / facts["file"], facts["target"]
     words: dict[str, Any] = {"target": target, "random_state": seed, "n_jobs": 2, "progress": False}
     row: dict[str, float] = {"library default": library_default(path, target, seed)}
-    n_trials = 50 if automl else 30
+    n_trials, reports = 50 if automl else 30, {}
     for space in ("lightgbm", "automl") if automl else ("lightgbm",):
         started = time.perf_counter()
         report = autotune.tune(path, space=space, n_trials=n_trials, **words)
         assert report.test_score is not None
         row[space], row[f"{space} seconds"] = report.test_score.value, time.perf_counter() - started
         row[f"{space} cv"] = report.best_score
+        reports[space] = report
         print(name, seed, space, report.best_params, flush=True)
+    if automl:
+        print(name, seed, "automl is better than lightgbm by", paired_gain(path, target, seed, reports), flush=True)
     print(name, seed, row, flush=True)
     return row
+
+
+def paired_gain(path: Any, target: str, seed: int, reports: dict[str, autotune.Report]) -> Score:
+    """Return how much better automl's model is on the test rows, with its paired interval."""
+    table = read_table(path, target=target)
+    plan = make_plan(make_settings("call", space="lightgbm", random_state=seed), table, started=time.time())
+    predictions = {space: reports[space].model.model.predict(plan.test.rows) for space in ("automl", "lightgbm")}
+    return judge_on_test_rows(plan.metric, plan.test, predictions, seed=seed).gains["lightgbm"]
 
 
 def library_default(path: Any, target: str, seed: int) -> float:

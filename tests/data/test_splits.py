@@ -275,5 +275,5 @@ class TestMakeFolds:
 def test_an_explicit_number_of_folds_in_time_is_not_shrunk() -> None:
     y, time = np.tile([0.0, 1.0], 10), np.repeat([0.0, 1.0, 2.0, 3.0], [14, 2, 2, 2])
     assert len(make_folds(y, "regression", time=time)) < 5
-    with pytest.raises(DataError, match="3 folds do not fit: 2 folds instead of 3: rows of equal times"):
+    with pytest.raises(DataError, match="3 folds do not fit: 1 fold instead of 3: rows of equal times"):
         make_folds(y, "regression", time=time, cv=3)

@@ -40,8 +40,8 @@ def test_smaller_scores_are_better_when_minimizing(score: float, goes_on: bool) 
 
 
 def test_few_peers_decide_nothing() -> None:
-    assert rungs_of(*PEERS[:2]).may_go_on("lightgbm", 9, Progress(3, 9.0, 0.0), FIRST_RUNG)
-    assert not rungs_of(*PEERS[:3]).may_go_on("lightgbm", 9, Progress(3, 9.0, 0.0), FIRST_RUNG)
+    assert rungs_of(*PEERS[:1]).may_go_on("lightgbm", 9, Progress(3, 9.0, 0.0), FIRST_RUNG)
+    assert not rungs_of(*PEERS[:2]).may_go_on("lightgbm", 9, Progress(3, 9.0, 0.0), FIRST_RUNG)
 
 
 def test_the_first_trial_is_never_stopped() -> None:
@@ -69,7 +69,7 @@ def test_no_rung_counts_before_its_time() -> None:
 
 
 def test_a_trial_is_no_peer_of_its_own_and_running_ones_are_peers() -> None:
-    rungs = rungs_of(*PEERS[:2])
+    rungs = rungs_of(*PEERS[:1])
     rungs.reached("lightgbm", 9, 3, 0.0)
     assert rungs.may_go_on("lightgbm", 9, Progress(3, 9.0, 0.0), FIRST_RUNG)
     rungs.reached("lightgbm", 8, 3, 0.7)
@@ -77,7 +77,7 @@ def test_a_trial_is_no_peer_of_its_own_and_running_ones_are_peers() -> None:
 
 
 def test_a_failed_trial_leaves_no_trace() -> None:
-    rungs = rungs_of(*PEERS[:2])
+    rungs = rungs_of(*PEERS[:1])
     rungs.reached("lightgbm", 8, 3, 0.7)
     rungs.finished(TrialRecord(8, "failed", Config("lightgbm", {}), None))
     assert rungs.may_go_on("lightgbm", 9, Progress(3, 9.0, 0.0), FIRST_RUNG)
