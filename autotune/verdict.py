@@ -27,7 +27,7 @@ MOST_RESAMPLES = 1000
 FEWEST_RESAMPLES = 50
 RESAMPLING_SECONDS = 10.0
 """No more resamples are drawn after this long, or after the deadline, than the fewest."""
-ROWS_IN_ALL = 10_000_000
+ROWS_IN_ALL = 5_000_000
 """Rows drawn over all resamples: above this, fewer resamples are drawn."""
 
 

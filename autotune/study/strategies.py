@@ -23,7 +23,7 @@ from optuna.samplers import BaseSampler
 from autotune.errors import SettingsError
 from autotune.registry import Registry
 
-HALVING_FACTOR = 3
+HALVING_FACTOR = 4
 """Of the trials of a learner at a rung, the best one in this many goes on."""
 
 PEERS_NEEDED = 2
@@ -78,7 +78,7 @@ def _always(own: float, others: Sequence[float]) -> bool:
     return True
 
 
-def _among_best_third(own: float, peers: Sequence[float]) -> bool:
+def _among_best_quarter(own: float, peers: Sequence[float]) -> bool:
     survivors = math.ceil((len(peers) + 1) / HALVING_FACTOR)
     return len(peers) < PEERS_NEEDED or sum(peer > own for peer in peers) < survivors
 
@@ -94,7 +94,7 @@ def _forgiving(mean: float, incumbent: Sequence[float]) -> bool:
 PRUNERS: Registry[Pruner] = Registry(
     "pruner",
     {
-        "halving": Pruner(_among_best_third, _forgiving),
+        "halving": Pruner(_among_best_quarter, _forgiving),
         "median": Pruner(_no_worse_than_median, _forgiving),
         "none": Pruner(_always, _always),
     },

@@ -29,7 +29,7 @@ PEERS = [complete(number, 0.9, rungs={3: score}) for number, score in enumerate(
 
 
 @pytest.mark.parametrize(("score", "goes_on"), [(0.55, False), (0.75, False), (0.85, True), (0.95, True)])
-def test_the_best_third_at_a_rung_goes_on(score: float, goes_on: bool) -> None:
+def test_the_best_quarter_at_a_rung_goes_on(score: float, goes_on: bool) -> None:
     assert rungs_of(*PEERS).may_go_on("lightgbm", 9, Progress(3, 9.0, score), FIRST_RUNG) == goes_on
 
 
