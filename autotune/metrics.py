@@ -268,8 +268,9 @@ def _makings(function: Any) -> Any:
     )
 
 
-def _makings_of_code(code: CodeType) -> Any:
-    constants = [_makings_of_code(each) if isinstance(each, CodeType) else each for each in code.co_consts]
+def _makings_of_code(code: CodeType, docstring: str | None = None) -> Any:
+    kept = [None if docstring is not None and each == docstring else each for each in code.co_consts]
+    constants = [_makings_of_code(each) if isinstance(each, CodeType) else each for each in kept]
     return code.co_code, code.co_names, constants
 
 
