@@ -262,9 +262,9 @@ def _makings(function: Any) -> Any:
         return f"{type(function).__module__}.{type(function).__qualname__}", _name_of(function)
     closed = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
     return (
-        _makings_of_code(code),
+        _makings_of_code(code, function.__doc__),
         getattr(function, "__defaults__", None),
-        [_makings(each) if callable(each) else repr(each) for each in closed],
+        [_name_of(each) if callable(each) else repr(each) for each in closed],
     )
 
 
