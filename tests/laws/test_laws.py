@@ -383,7 +383,7 @@ def test_the_library_changes_nothing_global() -> None:
         loggers = [logging.getLogger(), *map(logging.getLogger, sorted(logging.root.manager.loggerDict))]
         return {
             "logging": [(logger.name, logger.level, list(logger.handlers), logger.disabled) for logger in loggers],
-            "warnings": list(warnings.filters),
+            "warnings": [tuple(getattr(part, "pattern", part) for part in each) for each in warnings.filters],
             "random": random.getstate(),
             "numpy": str(np.random.get_state()),
             "numpy errors": np.geterr(),
