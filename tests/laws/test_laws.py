@@ -377,7 +377,7 @@ def test_the_library_changes_nothing_global() -> None:
     import torch
 
     space = MIXED | Space({"mlp": {"epochs": 2, "units": 8, "optimizer": Choice(("sgd", "adamw"))}})
-    run(plan_of(make_table(60), space=space, n_trials=1))  # what imports do is not the run's doing
+    run(plan_of(make_table(60), space=space, n_trials=6))  # what imports do is not the run's doing
 
     def everything() -> dict[str, Any]:
         loggers = [logging.getLogger(), *map(logging.getLogger, sorted(logging.root.manager.loggerDict))]
