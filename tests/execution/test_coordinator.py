@@ -207,8 +207,8 @@ def test_a_timeout_alone_ends_the_search(n_jobs: int) -> None:
     X = draws.normal(size=(80, 2))
     started = time.monotonic()
     report = autotune.tune(X, X[:, 0], space="linear", n_trials=None, timeout=15, n_jobs=n_jobs, random_state=0)
-    assert 3 < time.monotonic() - started < 60
-    assert any(record.state == "complete" for record in report.records)
+    assert 3 < time.monotonic() - started < 37
+    assert len(report.records) > 5
     assert report.test_score is not None
 
 
