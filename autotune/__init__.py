@@ -4,8 +4,10 @@ The map of the house, from the doors down; a room imports only from rooms below 
 
 ====================================  ==================================================================
 `autotune.api`, ``estimator``, ``cli``  the doors: arguments in, a Report shown
+`autotune.space_commands`, ``shell``    the commands on spaces; what a person types
 `autotune.tuning`                     the story, from a plan to a report: read this first
-`autotune.console`                    progress and tables on a terminal
+`autotune.optimizing`, ``objective``    the same for a function without a table
+`autotune.console`, ``space_tables``    progress and tables on a terminal
 `autotune.testing`                    contracts for authors of learners
 `autotune.report`                     what happened; text, table, save, load
 `autotune.plan`                       settings to a plan: every name resolved, every pairing checked
@@ -25,43 +27,55 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from autotune.api import tune
+    from autotune.api import optimize, tune
     from autotune.errors import AutotuneError
     from autotune.estimator import AutoTuneClassifier, AutoTuneRegressor
+    from autotune.learners.function import learner
     from autotune.metrics import Metric
+    from autotune.optimizing import Optimization
     from autotune.report import Report, load
-    from autotune.spaces.params import Choice, Fixed, Float, Int
+    from autotune.spaces.params import Bool, Choice, Derived, Fixed, Float, Int
     from autotune.spaces.space import Space
 
 __version__ = "0.1.0"
 
 _PUBLIC = {
     "tune": "autotune.api",
+    "optimize": "autotune.api",
+    "Optimization": "autotune.optimizing",
     "load": "autotune.report",
     "Report": "autotune.report",
     "AutoTuneClassifier": "autotune.estimator",
     "AutoTuneRegressor": "autotune.estimator",
     "AutotuneError": "autotune.errors",
     "Metric": "autotune.metrics",
+    "learner": "autotune.learners.function",
     "Space": "autotune.spaces.space",
     "Float": "autotune.spaces.params",
     "Int": "autotune.spaces.params",
     "Choice": "autotune.spaces.params",
     "Fixed": "autotune.spaces.params",
+    "Bool": "autotune.spaces.params",
+    "Derived": "autotune.spaces.params",
 }
 
 __all__ = [
     "AutoTuneClassifier",
     "AutoTuneRegressor",
     "AutotuneError",
+    "Bool",
     "Choice",
+    "Derived",
     "Fixed",
     "Float",
     "Int",
     "Metric",
+    "Optimization",
     "Report",
     "Space",
+    "learner",
     "load",
+    "optimize",
     "tune",
 ]
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 import time as clock
+from collections.abc import Callable
 from typing import Any
 
 from autotune.data.tables import read_table
+from autotune.optimizing import Optimization, run_objective
 from autotune.plan import make_plan
 from autotune.report import Report
 from autotune.settings import DEFAULTS, Settings, make_settings
@@ -22,6 +24,7 @@ def tune(
     task: Any = DEFAULTS.task,
     metric: Any = DEFAULTS.metric,
     space: Any = DEFAULTS.space,
+    model: Any = DEFAULTS.model,
     n_trials: int | None = DEFAULTS.n_trials,
     timeout: Any = DEFAULTS.timeout,
     cv: Any = DEFAULTS.cv,
@@ -50,8 +53,8 @@ def tune(
         The target, when it is no column of `data`.
     target : str, optional
         Name of the target column; needed without `y`.
-    task, metric, space, n_trials, timeout, cv, test_size, sampler, pruner, n_jobs, storage, study_name, random_state, \
-groups, time, positive, sample_weight, refit, device, progress
+    task, metric, space, model, n_trials, timeout, cv, test_size, sampler, pruner, n_jobs, storage, study_name, \
+random_state, groups, time, positive, sample_weight, refit, device, progress
         The settings; `autotune.settings.Settings` says what each means, and so does ``tune run --help``.
 
     Returns
@@ -76,6 +79,73 @@ groups, time, positive, sample_weight, refit, device, progress
     given = locals()
     settings = make_settings("call", **{name: given[name] for name in Settings.__slots__})
     return tune_with(settings, data, y, target=target, started=started)
+
+
+def optimize(
+    objective: Callable[..., Any],
+    space: Any,
+    *,
+    direction: str = "minimize",
+    n_trials: int | None = DEFAULTS.n_trials,
+    timeout: Any = DEFAULTS.timeout,
+    sampler: Any = DEFAULTS.sampler,
+    pruner: Any = DEFAULTS.pruner,
+    n_jobs: int = DEFAULTS.n_jobs,
+    storage: Any = DEFAULTS.storage,
+    study_name: str | None = DEFAULTS.study_name,
+    random_state: int | None = DEFAULTS.random_state,
+    progress: bool | None = DEFAULTS.progress,
+) -> Optimization:
+    """Find the best configuration of a function: no table, no folds, but the same study, pruner, workers and budget.
+
+    Parameters
+    ----------
+    objective : callable
+        ``objective(params)`` returns a score, or is a generator that yields one after each step, and then is pruned
+        where its curve is not worth going on with. It may also take ``seed`` and ``learner``.
+    space : dict, Space, str or path
+        Parameters by name, or whatever `tune` takes as a space.
+    direction : {"minimize", "maximize"}
+        Which scores are better.
+    n_trials, timeout, sampler, pruner, n_jobs, storage, study_name, random_state, progress
+        As for `tune`.
+
+    Returns
+    -------
+    Optimization
+        The best configuration, its score and all trials.
+
+    Raises
+    ------
+    AutotuneError
+        When a setting or the space is wrong: before anything runs.
+
+    Examples
+    --------
+    >>> from autotune import Float
+    >>> found = optimize(lambda params: (params["x"] - 2) ** 2, {"x": Float(0, 5)}, n_trials=20, random_state=0)
+    >>> found.best_score < 0.5
+    True
+    """
+    started, given = clock.time(), locals()
+    names = {name for name in Settings.__slots__ if name in given}
+    settings = make_settings("call", **{name: given[name] for name in names})
+    return optimize_with(settings, objective, direction=direction, started=started)
+
+
+def optimize_with(settings: Settings, objective: Any, *, direction: str, started: float) -> Optimization:
+    """Run an objective: what every door does once it has settings.
+
+    Parameters
+    ----------
+    settings : Settings
+        What was asked for.
+    objective, direction
+        As for `optimize`.
+    started : float
+        When the call began, on the clock of `time.time`.
+    """
+    return run_objective(objective, settings, direction=direction, started=started, watch=_watcher(settings))
 
 
 def tune_with(

@@ -7,16 +7,13 @@ or its input was wrong, 130 when it was interrupted. Nothing heavy is imported b
 from __future__ import annotations
 
 import json
-import os
-import shlex
-import shutil
 import signal
 import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from dataclasses import Field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -27,6 +24,8 @@ from autotune import __version__
 from autotune.data.writers import find_writer, write_table
 from autotune.errors import AutotuneError, NoSuccessfulTrialError, PlugInError, SettingsError, StorageError, StudyError
 from autotune.settings import DEFAULTS, DOOR_DEFAULTS, Settings, make_settings
+from autotune.shell import check_folder, stdin_as_file, typed
+from autotune.space_commands import space_commands
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,10 +85,20 @@ def _setting_option(setting: Field[Any]) -> Callable[[C], C]:
 @main.command()
 @click.argument("data", metavar="DATA")
 @click.option("--target", help="column to predict")
-@click.option("--save", "model", metavar="MODEL", help="write report and model to this file, for tune predict")
+@click.option("--save", "saved", metavar="MODEL", help="write report and model to this file, for tune predict")
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object on stdout, and nothing else there")
+@click.option("--set", "sets", multiple=True, metavar="PATH=ENTRY", help="set a parameter: mlp.units='{int=[8,64]}'")
+@click.option("--fix", "fixes", multiple=True, metavar="PATH=VALUE", help="fix a parameter: mlp.optimizer=adamw")
 @_setting_options
-def run(data: str, target: str | None, model: str | None, as_json: bool, **given: Any) -> None:
+def run(
+    data: str,
+    target: str | None,
+    saved: str | None,
+    as_json: bool,
+    sets: tuple[str, ...],
+    fixes: tuple[str, ...],
+    **given: Any,
+) -> None:
     """Find the best model for a table.
 
     DATA is a CSV, Parquet, Feather, JSON lines or Excel file, or - for a CSV on stdin.
@@ -97,12 +106,13 @@ def run(data: str, target: str | None, model: str | None, as_json: bool, **given
     The study lives in --storage, so the same command again goes on where it stopped, and a larger --n-trials searches
     longer.
     """
-    report = _tune(data, target, model, given)
+    changes = {"set": sets, "fix": fixes}
+    report = _tune(data, target, saved, {**given, "space": _changed(given["space"], sets, fixes)})
     if as_json:
-        click.echo(json.dumps({**report.to_dict(), "model": model}, default=str, indent=2))
+        click.echo(json.dumps({**report.to_dict(), "model": saved}, default=str, indent=2))
         return
     _show(report)
-    _say_next(report, data, {"target": target, **given, "progress": None}, model)
+    _say_next(report, data, {"target": target, **given, **changes, "progress": None}, saved)
 
 
 @main.command()
@@ -123,11 +133,44 @@ def demo(**given: Any) -> None:
     write_table(demo_table(), Path(TABLE))
     settings = {**given, "storage": STORAGE}
     again = {"target": TARGET, **{name: value for name, value in settings.items() if value != getattr(DEFAULTS, name)}}
-    command = _command("run", TABLE, **again, random_state=0, save=MODEL)
+    command = typed("run", TABLE, **again, random_state=0, save=MODEL)
     click.echo(f"{TABLE}: {SUMMARY}\nthe demo is {command}\n", err=True)
     report = _tune(TABLE, TARGET, MODEL, {**settings, "random_state": 0, "progress": True})
     _show(report)
     _say_next(report, TABLE, again, MODEL)
+
+
+OPTIMIZING = ("n_trials", "timeout", "sampler", "pruner", "n_jobs", "storage", "study_name", "random_state", "progress")
+"""The settings that an objective without a table has, beside its space."""
+
+
+def _optimizing_options(command: C) -> C:
+    for setting in reversed(fields(Settings)):
+        if setting.name in OPTIMIZING:
+            command = _setting_option(setting)(command)
+    return command
+
+
+@main.command()
+@click.argument("objective", metavar="OBJECTIVE")
+@click.option("--space", required=True, help="a TOML, YAML or JSON file with one table of parameters")
+@click.option("--direction", type=click.Choice(["minimize", "maximize"]), default="minimize", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="print one JSON object on stdout, and nothing else there")
+@_optimizing_options
+def optimize(objective: str, space: str, direction: str, as_json: bool, **given: Any) -> None:
+    """Find the best configuration of a function of yours.
+
+    OBJECTIVE is "my_script.py:function" or "package.module:function". It takes a dict of parameters, and returns a
+    score, or yields one after each step.
+    """
+    started = time.time()
+    settings = make_settings("cli", space=space, **given)
+    with redirect_stdout(sys.stderr):
+        from autotune.api import optimize_with
+        from autotune.learners.loading import load_model
+
+        found = optimize_with(settings, load_model(objective, "OBJECTIVE"), direction=direction, started=started)
+    click.echo(json.dumps(found.to_dict(), default=str, indent=2) if as_json else str(found))
 
 
 def _study_options(command: C) -> C:
@@ -186,11 +229,11 @@ def predict(model: str, data: str, output: str | None) -> None:
     """
     if output is not None:
         find_writer(Path(output))
-        _check_folder(output, "--output")
+        check_folder(output, "--output")
     from autotune.report import load
 
     report = load(model)
-    with _stdin_as_file(data) as path:
+    with stdin_as_file(data) as path:
         predictions = _predictions(report, path)
     if output is None:
         predictions.to_csv(sys.stdout, index=False)
@@ -204,9 +247,9 @@ def predict(model: str, data: str, output: str | None) -> None:
 def spaces(name: str | None) -> None:
     """List the search spaces, or show one.
 
-    NAME is a built-in space, several joined by commas, or a TOML file.
+    NAME is a built-in space, several joined by commas, or a TOML, YAML or JSON file.
     """
-    from autotune.console import show_space, show_spaces
+    from autotune.space_tables import show_space, show_spaces
     from autotune.spaces.catalog import find_space
     from autotune.spaces.files import built_in_names
 
@@ -216,14 +259,27 @@ def spaces(name: str | None) -> None:
         show_space(find_space(name))
 
 
-def _tune(data: str, target: str | None, model: str | None, given: Mapping[str, Any]) -> Report:
+main.add_command(space_commands)
+
+
+def _changed(space: str | None, sets: tuple[str, ...], fixes: tuple[str, ...]) -> Any:
+    """Return the space with what ``--set`` and ``--fix`` change."""
+    if not (sets or fixes):
+        return space
+    from autotune.spaces.catalog import find_space
+    from autotune.spaces.changes import changed
+
+    return changed(find_space(space or DEFAULTS.space), sets, fixes)
+
+
+def _tune(data: str, target: str | None, saved: str | None, given: Mapping[str, Any]) -> Report:
     """Tune, and save the model if asked to; what anything prints meanwhile goes to stderr."""
     started = time.time()
     settings = make_settings("cli", **given)
-    if model is not None:
-        _check_folder(model, "--save")
+    if saved is not None:
+        check_folder(saved, "--save")
     try:
-        with redirect_stdout(sys.stderr), warnings.catch_warnings(), _stdin_as_file(data) as path:
+        with redirect_stdout(sys.stderr), warnings.catch_warnings(), stdin_as_file(data) as path:
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")  # third parties' warnings; ours stand in the report
             from autotune.api import tune_with
@@ -232,8 +288,8 @@ def _tune(data: str, target: str | None, model: str | None, given: Mapping[str, 
     except KeyboardInterrupt:
         click.echo(f"\nthe study in {settings.storage} keeps every finished trial: the same command goes on", err=True)
         raise
-    if model is not None:
-        report.save(model)
+    if saved is not None:
+        report.save(saved)
     return report
 
 
@@ -245,55 +301,28 @@ def _show(report: Report) -> None:
     show_leaderboard(report.records, maximize=report.maximize, limit=TOP)
 
 
-def _say_next(report: Report, data: str, again: Mapping[str, Any], model: str | None) -> None:
+def _say_next(report: Report, data: str, again: Mapping[str, Any], saved: str | None) -> None:
     """Say on stderr what to type next, as commands that work as they stand."""
     storage = again["storage"] or DOOR_DEFAULTS["cli"]["storage"]
     alone = _study_names(storage) == [report.study_name]
     where = {"storage": again["storage"], "study_name": None if alone else report.study_name}
     more = {**again, "n_trials": 2 * len(report.records), "timeout": None}
     lines = {
-        "all trials": _command("leaderboard", **where),
-        "the best": _command("best", **where),
-        "search on": _command("run", data, **more, save=model),
+        "all trials": typed("leaderboard", **where),
+        "the best": typed("best", **where),
+        "search on": typed("run", data, **more, save=saved),
     }
-    if model is None:
-        lines["keep a model"] = _command("run", data, **again, save="tuned.model")
+    if saved is None:
+        lines["keep a model"] = typed("run", data, **again, save="tuned.model")
     else:
-        lines["predict"] = _command("predict", model, data, output="predictions.csv")
-    words = ", ".join(f"{name}={value!r}" for name, value in {**again, "storage": storage}.items() if value is not None)
-    lines["in Python"] = f"autotune.tune({data!r}, {words})"
+        lines["predict"] = typed("predict", saved, data, output="predictions.csv")
+    settings = {name: value for name, value in {**again, "storage": storage}.items() if value not in (None, ())}
+    if "set" not in settings and "fix" not in settings:
+        words = ", ".join(f"{name}={value!r}" for name, value in settings.items())
+        lines["in Python"] = f"autotune.tune({data!r}, {words})"
     click.echo("\nnext", err=True)
     for what, command in lines.items():
         click.echo(f"  {what:<13} {command}", err=True)
-
-
-def _command(name: str, *arguments: str, **options: Any) -> str:
-    """Return what a person types to run a command; options without a value are left out."""
-    words = [*_program(), name, *arguments]
-    for option, value in options.items():
-        if value is not None:
-            words += [f"--{option.replace('_', '-')}", str(value)]
-    return shlex.join(words)
-
-
-def _program() -> list[str]:
-    """Return what reaches this program from the shell: ``tune``, a path to it, or ``python -m autotune``."""
-    script = Path(sys.argv[0]).absolute()
-    if script.name == "tune":
-        return ["tune"] if _found("tune") == script else [_shortest(script)]
-    python = Path(sys.executable)
-    return ["python" if _found("python") == python else _shortest(python), "-m", "autotune"]
-
-
-def _found(program: str) -> Path | None:
-    """Return the file that the shell runs by this name."""
-    found = shutil.which(program)
-    return None if found is None else Path(found).absolute()
-
-
-def _shortest(path: Path) -> str:
-    """Return the path as it is typed from the current folder."""
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _read_study(storage: str, study_name: str | None) -> tuple[str, list[TrialRecord], bool]:
@@ -347,29 +376,3 @@ def _predictions(report: Report, data: str) -> pd.DataFrame:
     for index, name in enumerate(() if report.model.classes is None else report.model.classes):
         columns[f"probability_{name}"] = predicted[:, index]
     return pd.DataFrame(columns)
-
-
-def _check_folder(path: str, where: str) -> None:
-    """Raise a SettingsError before any work when a file could not be written after it."""
-    folder = Path(path).absolute().parent
-    if Path(path).is_dir():
-        raise SettingsError(f"{path!r} is a folder", where, "the name of a file")
-    if not folder.is_dir():
-        raise SettingsError(f"there is no folder {str(folder)!r}", where, shlex.join(["mkdir", "-p", str(folder)]))
-    if not os.access(folder, os.W_OK):
-        raise SettingsError(f"the folder {str(folder)!r} cannot be written", where)
-
-
-@contextmanager
-def _stdin_as_file(data: str) -> Iterator[str]:
-    """Yield the path of the data; for ``-``, of a file that holds what stdin does."""
-    if data != "-":
-        yield data
-        return
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="autotune-") as folder:
-        path = Path(folder) / "stdin.csv"
-        with path.open("wb") as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-        yield str(path)

@@ -17,14 +17,13 @@ from rich.table import Table
 from rich.text import Text
 
 from autotune.countdown import Countdown
-from autotune.spaces.params import Choice, Fixed, Float, Int, Parameter
 from autotune.study.records import TrialRecord, ranked, spread
+from autotune.watcher import Opening
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from autotune.plan import Plan
-    from autotune.spaces.space import Config, Space
+    from autotune.spaces.space import Config
 
 FRAMES_A_SECOND = 8
 BAR_WIDTH = 24
@@ -63,22 +62,16 @@ class Console:
         self._best: TrialRecord | None = None
         self._last: TrialRecord | None = None
 
-    def planned(self, plan: Plan) -> None:
-        """Show what the task is and everything that was inferred, dropped or changed."""
-        test_rows = 0 if plan.test is None else len(plan.test)
-        better = "larger" if plan.metric.maximize else "smaller"
-        self._line(
-            (plan.table.name, "bold"),
-            (f": {plan.table.kind} on {plan.table.target!r}, {plan.metric.name} ({better} is better)", ""),
-        )
-        self._line(
-            (f"{len(plan.search):,} search rows, {test_rows:,} test rows, {len(plan.schema.columns)} columns, ", "dim"),
-            (plan.folds.scheme, "dim"),
-        )
-        for note in plan.notes:
+    def planned(self, opening: Opening) -> None:
+        """Show what is about to be done, and everything that was inferred, dropped or changed."""
+        name, colon, rest = opening.title.partition(": ")
+        self._line((name, "bold"), (colon + rest, ""))
+        for fact in opening.facts:
+            self._line((fact, "dim"))
+        for note in opening.notes:
             self._line((f"- {note}", "dim"))
-        self._countdown = Countdown(plan.n_trials, plan.deadline)
-        self._maximize = plan.metric.maximize
+        self._countdown = Countdown(opening.n_trials, opening.deadline)
+        self._maximize = opening.maximize
 
     def joined(self, records: tuple[TrialRecord, ...]) -> None:
         """Show what the study holds already."""
@@ -206,7 +199,7 @@ def show_leaderboard(records: Sequence[TrialRecord], *, maximize: bool, limit: i
     limit : int
         How many rows to show at most.
     """
-    console = _results()
+    console = results()
     rows = ranked(records, maximize=maximize)
     shown = rows[:limit]
     varying = varying_params(records)
@@ -225,35 +218,12 @@ def show_leaderboard(records: Sequence[TrialRecord], *, maximize: bool, limit: i
 
 def show_values(values: Mapping[str, Any], title: str) -> None:
     """Print names with their values on stdout, a line each, under a title."""
-    console = _results()
+    console = results()
     table = Table.grid(padding=(0, 2))
     for name, value in values.items():
         table.add_row(Text(f"  {name}", "dim"), Text(show_value(value)))
     console.print(Text(title, "bold"), soft_wrap=True)
     console.print(table)
-
-
-def show_spaces(spaces: Mapping[str, Space]) -> None:
-    """Print the spaces by their names on stdout, with what they say of themselves."""
-    table = _table("space", "parameters", "what it is")
-    for name, space in spaces.items():
-        n_parameters = sum(len(parameters) for parameters in space.learners.values())
-        table.add_row(Text(name, "bold"), Text(str(n_parameters), justify="right"), space.summary)
-    _results().print(table)
-
-
-def show_space(space: Space) -> None:
-    """Print a space on stdout: every parameter with its range, default and condition."""
-    console = _results()
-    console.print(Text.assemble((space.name, "bold"), f"  {space.summary}"), soft_wrap=True)
-    for learner, parameters in space.learners.items():
-        table = _table(learner, "kind", "values", "log", "default", "when")
-        for name, parameter in parameters.items():
-            table.add_row(name, *_parameter_cells(parameter))
-        console.print()
-        console.print(table)
-    if space.starts:
-        console.print(Text(f"\nafter the defaults, {len(space.starts)} known configurations are tried first", "dim"))
 
 
 def show_value(value: Any) -> str:
@@ -301,7 +271,7 @@ def _trials_table(
     records: Sequence[TrialRecord], columns: Mapping[str, Sequence[str]], max_width: int | None = None
 ) -> Table:
     """Make the table of trials, with these columns at its end."""
-    table = _table("rank", "trial", "state", "score", "sd", "step", "seconds", "learner")
+    table = plain_table("rank", "trial", "state", "score", "sd", "step", "seconds", "learner")
     for column in table.columns:
         column.no_wrap = True
         column.justify = "left" if column.header in ("state", "learner") else "right"
@@ -337,22 +307,6 @@ def _trial_cells(rank: int, record: TrialRecord) -> Iterator[str]:
     yield record.config.learner if record.config else ""
 
 
-def _parameter_cells(parameter: Parameter) -> tuple[str, str, str, str, str]:
-    """Return kind, values, log, default and condition."""
-    when = " and ".join(f"{name} = {' or '.join(map(show_value, v))}" for name, v in parameter.when.items())
-    default = show_value(parameter.default)
-    match parameter:
-        case Float(low=low, high=high, log=log):
-            return "float", f"{show_value(low)} … {show_value(high)}", "log" if log else "", default, when
-        case Int(low=low, high=high, log=log, step=step):
-            steps = f", every {step}" if step > 1 else ""
-            return "int", f"{low} … {high}{steps}", "log" if log else "", default, when
-        case Choice(options=options):
-            return "choice", ", ".join(map(show_value, options)), "", default, when
-        case Fixed(value=value):
-            return "fixed", show_value(value), "", "", when
-
-
 def _describe_parts(record: TrialRecord) -> Iterator[tuple[str, str]]:
     if record.config is not None:
         yield record.config.learner, "cyan"
@@ -367,14 +321,15 @@ def _show_outcome(record: TrialRecord) -> str:
     return show_score(record.score) if record.state == "complete" else record.state
 
 
-def _table(*headers: str) -> Table:
+def plain_table(*headers: str) -> Table:
+    """Return an empty table with these headers."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")
     for header in headers:
         table.add_column(header, overflow="fold")
     return table
 
 
-def _results() -> rich.console.Console:
+def results() -> rich.console.Console:
     """Return a console on stdout that neither wraps nor cuts when it is no terminal."""
     console = rich.console.Console(highlight=False, markup=False, emoji=False, force_jupyter=False)
     if not console.is_terminal:

@@ -15,6 +15,7 @@ AutotuneError
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 
@@ -54,7 +55,17 @@ class AutotuneError(Exception):
 
 
 class SpaceError(AutotuneError, ValueError):
-    """A search space cannot be used as it is written."""
+    """A search space cannot be used as it is written: one line, as compilers write them, that editors can follow.
+
+    Examples
+    --------
+    >>> print(SpaceError("no parameter named 'learing_rate'", "my.toml:7:1 mlp.learing_rate", "learning_rate"))
+    my.toml:7:1 mlp.learing_rate: no parameter named 'learing_rate'; learning_rate
+    """
+
+    def __str__(self) -> str:
+        place = f"{self.where}: " if self.where else ""
+        return f"{place}{self.problem}" + (f"; {self.hint}" if self.hint else "")
 
 
 class DataError(AutotuneError, ValueError):
@@ -99,11 +110,32 @@ def raise_all(problems: Sequence[AutotuneError]) -> None:
     Parameters
     ----------
     problems : sequence of AutotuneError
-        Everything found wrong with one file or table; nothing is raised when it is empty.
+        Everything found wrong with one file or table; nothing is raised when it is empty. Problems of a space come
+        in the order of the file's lines, each once.
     """
     if not problems:
         return
+    if all(isinstance(problem, SpaceError) for problem in problems):
+        problems = _in_file_order(problems)
     if len(problems) == 1:
         raise problems[0]
-    listed = "\n".join(f"{number}. {problem}" for number, problem in enumerate(problems, start=1))
+    if all(isinstance(problem, SpaceError) for problem in problems):
+        listed = "\n".join(map(str, problems))  # each line begins with its file and line
+    else:
+        listed = "\n".join(f"{number}. {problem}" for number, problem in enumerate(problems, start=1))
     raise type(problems[0])(f"{len(problems)} problems:\n{listed}")
+
+
+_POSITION = re.compile(r"(?P<file>.+?):(?P<line>\d+):(?P<column>\d+)(?: |$)")
+
+
+def _in_file_order(problems: Sequence[AutotuneError]) -> list[AutotuneError]:
+    """Sort by file, in the order of their first problems, then by line and column; what has no line keeps its turn."""
+    files: dict[str, int] = {}
+
+    def key(problem: AutotuneError) -> tuple[int, int, int]:
+        match = _POSITION.match(problem.where or "")
+        file = files.setdefault(match["file"] if match else "", len(files))
+        return (file, int(match["line"]), int(match["column"])) if match else (file, 0, 0)
+
+    return sorted({str(problem): problem for problem in problems}.values(), key=key)

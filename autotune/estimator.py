@@ -35,6 +35,7 @@ class _AutoTune(BaseEstimator):  # type: ignore[misc]  # scikit-learn carries no
         task: Any = DEFAULTS.task,
         metric: Any = DEFAULTS.metric,
         space: Any = DEFAULTS.space,
+        model: Any = DEFAULTS.model,
         n_trials: int | None = DEFAULTS.n_trials,
         timeout: Any = DEFAULTS.timeout,
         cv: Any = DEFAULTS.cv,
@@ -56,6 +57,7 @@ class _AutoTune(BaseEstimator):  # type: ignore[misc]  # scikit-learn carries no
         self.task = task
         self.metric = metric
         self.space = space
+        self.model = model
         self.n_trials = n_trials
         self.timeout = timeout
         self.cv = cv
@@ -168,8 +170,8 @@ class AutoTuneClassifier(ClassifierMixin, _AutoTune):  # type: ignore[misc]  # a
 
     Parameters
     ----------
-    task, metric, space, n_trials, timeout, cv, test_size, sampler, pruner, n_jobs, storage, study_name, random_state, \
-groups, time, positive, sample_weight, refit, device, progress
+    task, metric, space, model, n_trials, timeout, cv, test_size, sampler, pruner, n_jobs, storage, study_name, \
+random_state, groups, time, positive, sample_weight, refit, device, progress
         The settings; `autotune.settings.Settings` says what each means. No test rows are set aside by default, since
         whoever fits an estimator holds them.
 
@@ -241,8 +243,8 @@ class AutoTuneRegressor(RegressorMixin, _AutoTune):  # type: ignore[misc]  # as 
 
     Parameters
     ----------
-    task, metric, space, n_trials, timeout, cv, test_size, sampler, pruner, n_jobs, storage, study_name, random_state, \
-groups, time, positive, sample_weight, refit, device, progress
+    task, metric, space, model, n_trials, timeout, cv, test_size, sampler, pruner, n_jobs, storage, study_name, \
+random_state, groups, time, positive, sample_weight, refit, device, progress
         The settings; `autotune.settings.Settings` says what each means. No test rows are set aside by default, since
         whoever fits an estimator holds them.
 

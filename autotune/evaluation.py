@@ -8,14 +8,16 @@ is the plain mean at that step.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from autotune.data.task import Rows, Task
 from autotune.errors import AutotuneError
-from autotune.learners import LEARNERS
+from autotune.learners import find_learner
 from autotune.learners.protocol import Learner, Member, Model, Pace, Resources, Step
+from autotune.registry import unknown_name
 from autotune.spaces.space import Config
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 RUNG_FACTOR = 2
 """Neighbouring rungs are this factor apart on the scale of `Pace.worth`."""
+
+Learners: TypeAlias = Mapping[str, Learner[Any]]
+"""Learners by the names that configurations have for them; people's own models among them."""
 
 FINE_STEPS = 20
 """Steps are scored one by one up to here, then every twentieth part of the way: scoring costs less than training."""
@@ -58,12 +63,15 @@ class Progress:
         Best smoothed mean score so far; the mean over the folds done, for a one-shot learner.
     by_fold : bool
         True when folds are done one after the other.
+    first_rung : float
+        Worth of the earliest rung of its learner while none of its trials is complete.
     """
 
     rung: int
     worth: float
     score: float
     by_fold: bool = False
+    first_rung: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,15 +107,28 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """The folds of a task as members, with the answers of their validation rows; kept from trial to trial."""
+    """The folds of a task as members, with the answers of their validation rows; kept from trial to trial.
+
+    Attributes
+    ----------
+    members : tuple of Member
+        One a fold.
+    y, weight : tuple of ndarray
+        Answers and weights of the validation rows of each.
+    metric : Metric
+        What predictions are scored with.
+    learners : mapping of str to Learner, or None
+        What configurations name; None for the installed ones.
+    """
 
     members: tuple[Member, ...]
     y: tuple[NDArray[Any], ...]
     weight: tuple[NDArray[np.float64] | None, ...]
     metric: Metric
+    learners: Learners | None = None
 
 
-def make_cohort(task: Task, folds: Folds, metric: Metric) -> Cohort:
+def make_cohort(task: Task, folds: Folds, metric: Metric, learners: Learners | None = None) -> Cohort:
     """Cut a task along its folds.
 
     Parameters
@@ -118,6 +139,8 @@ def make_cohort(task: Task, folds: Folds, metric: Metric) -> Cohort:
         Pairs of training and validation positions.
     metric : Metric
         What predictions are scored with.
+    learners : mapping of str to Learner, optional
+        What configurations name; the installed ones, if left out.
     """
     training = [index for index, _ in folds.pairs]
     validation = [index for _, index in folds.pairs]
@@ -126,6 +149,7 @@ def make_cohort(task: Task, folds: Folds, metric: Metric) -> Cohort:
         tuple(task.y[index] for index in validation),
         tuple(None if task.weight is None else task.weight[index] for index in validation),
         metric,
+        learners,
     )
 
 
@@ -144,6 +168,7 @@ def cross_validate(
     seed: int,
     resources: Resources,
     report: Callable[[Progress], bool] | None = None,
+    learners: Learners | None = None,
 ) -> Evaluation:
     """Evaluate a configuration.
 
@@ -163,6 +188,8 @@ def cross_validate(
         Threads and device.
     report : callable, optional
         Called at every rung and after every fold; returning False prunes.
+    learners : mapping of str to Learner, optional
+        What configurations name; the installed ones, if left out.
 
     Returns
     -------
@@ -175,7 +202,7 @@ def cross_validate(
     NotFiniteError
         When the score is not a finite number.
     """
-    judging = judge(config, make_cohort(task, folds, metric), seed=seed, resources=resources)
+    judging = judge(config, make_cohort(task, folds, metric, learners), seed=seed, resources=resources)
     go_on = None
     while True:
         try:
@@ -196,7 +223,7 @@ def judge(
     config, seed, resources
         As for `cross_validate`.
     cohort : Cohort
-        The folds.
+        The folds, and the learners.
     deadline : float
         On the clock of `time.time`: a curve that is not over by then is cut at its best step so far.
 
@@ -205,7 +232,7 @@ def judge(
     PrunedError, NotFiniteError
         As for `cross_validate`.
     """
-    learner, params = make_learner(config)
+    learner, params = make_learner(config, cohort.learners)
     pace = learner.pace(params)
     steps = learner.train(cohort.members, params, seed=seed, resources=resources)
     if pace is None:
@@ -213,13 +240,20 @@ def judge(
     return (yield from _judge_by_curve(steps, cohort, pace, deadline))
 
 
-def make_learner(config: Config) -> tuple[Learner[Any], Any]:
-    """Return the learner of a configuration and its parameters, checked."""
-    learner = LEARNERS[config.learner]()
-    return learner, learner.Params(**config.params)
+def make_learner(config: Config, learners: Learners | None = None) -> tuple[Learner[Any], Any]:
+    """Return the learner of a configuration and its parameters, checked; an installed one without `learners`."""
+    if learners is None:
+        learner = find_learner(config.learner)
+    elif config.learner in learners:
+        learner = learners[config.learner]
+    else:
+        raise unknown_name("learner", config.learner, learners)
+    return learner, learner.Params(**config.arguments)
 
 
-def fit(config: Config, member: Member, steps: int, *, seed: int, resources: Resources) -> Model:
+def fit(
+    config: Config, member: Member, steps: int, *, seed: int, resources: Resources, learners: Learners | None = None
+) -> Model:
     """Train one member for a number of steps.
 
     Parameters
@@ -230,10 +264,10 @@ def fit(config: Config, member: Member, steps: int, *, seed: int, resources: Res
         All rows to learn from.
     steps : int
         Steps to take: what the mean curve chose.
-    seed, resources
+    seed, resources, learners
         As for `cross_validate`.
     """
-    learner, params = make_learner(config)
+    learner, params = make_learner(config, learners)
     last: Step | None = None
     for step in learner.train([member], params, seed=seed, resources=resources):
         last = step
@@ -262,20 +296,49 @@ def _judge_by_fold(steps: Iterator[Step], cohort: Cohort) -> Generator[Progress,
 def _judge_by_curve(
     steps: Iterator[Step], cohort: Cohort, pace: Pace, deadline: float
 ) -> Generator[Progress, bool | None, Evaluation]:
+    def scores(step: Step) -> list[float]:
+        predictions = zip(step.advanced, step.predictions(), strict=True)
+        return [_score(cohort, fold, predicted) for fold, predicted in predictions]
+
+    points = ((step.number, partial(scores, step)) for step in steps)
+    return follow(points, pace, maximize=cohort.metric.maximize, deadline=deadline)
+
+
+def follow(
+    points: Iterator[tuple[int, Callable[[], Sequence[float]]]], pace: Pace, *, maximize: bool, deadline: float
+) -> Generator[Progress, bool | None, Evaluation]:
+    """Go along a curve: yield at every rung, end at its best step.
+
+    Parameters
+    ----------
+    points : iterator of (int, callable)
+        Steps, and what gives the scores of the folds there; it is called before the next step, or never.
+    pace : Pace
+        Where the rungs stand, and how long to wait for a better step.
+    maximize : bool
+        Whether larger scores are better.
+    deadline : float
+        On the clock of `time.time`: when the curve is cut at its best step so far.
+
+    Raises
+    ------
+    PrunedError
+        When a `False` is sent.
+    """
     started = time.perf_counter()
-    curve = _Curve(maximize=cohort.metric.maximize)
+    curve = _Curve(maximize=maximize)
     rung, cut = 0, False
-    for step in steps:
-        if step.number % max(1, step.number // FINE_STEPS):
+    for number, scores in points:
+        if number % max(1, number // FINE_STEPS):
             continue
-        curve.add(step.number, [_score(cohort, k, p) for k, p in zip(step.advanced, step.predictions(), strict=True)])
-        worth = step.number * pace.worth
+        curve.add(number, scores())
+        worth = number * pace.worth
         while worth >= rung_worth(pace, rung):
-            progress = Progress(rung, worth, curve.best_smoothed)
+            progress = Progress(rung, worth, curve.best_smoothed, first_rung=pace.first_rung)
             if (yield progress) is False:
                 raise PrunedError(progress)
             rung += 1
-        if step.number - curve.best_step >= pace.patience:
+        if number - curve.best_step >= pace.patience:
             break
         if time.time() > deadline:
             cut = True

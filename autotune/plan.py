@@ -6,8 +6,8 @@ import hashlib
 import json
 import os
 import random
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +17,13 @@ from autotune.data.schema import decide, encode, fingerprint_table
 from autotune.data.splits import Folds, make_folds, read_test_size, split_test
 from autotune.data.tables import read_test_table
 from autotune.data.task import Problem, Schema, Table, Task
-from autotune.errors import AutotuneError, SettingsError, SpaceError, raise_all
-from autotune.learners import LEARNERS
-from autotune.learners.protocol import Resources
+from autotune.errors import SettingsError
+from autotune.learners.custom import describe_model, find_learners, find_models
+from autotune.learners.declared import space_problems
+from autotune.learners.protocol import Learner, Resources
 from autotune.metrics import Metric, resolve_metric
-from autotune.registry import unknown_name
-from autotune.settings import Settings, trial_budget
-from autotune.spaces.catalog import find_space
-from autotune.spaces.params import Choice, Fixed, Float, Int
+from autotune.settings import DEFAULTS, Settings, trial_budget
+from autotune.spaces.document import MODEL
 from autotune.spaces.space import Config, Space
 from autotune.study.storage import open_storage
 from autotune.study.strategies import Pruner, find_pruner, find_sampler
@@ -58,6 +57,8 @@ class Plan:
         What counts.
     space : Space
         As it is for this kind of task.
+    learners : mapping of str to Learner
+        Those of the space, people's own models among them, and the baseline.
     sampler, pruner
         What proposes, and what stops early.
     storage, study_name, identity, seed
@@ -82,6 +83,7 @@ class Plan:
     folds: Folds
     metric: Metric
     space: Space
+    learners: Mapping[str, Learner[Any]]
     sampler: Callable[[int], BaseSampler]
     pruner: Pruner
     storage: BaseStorage
@@ -116,21 +118,29 @@ def make_plan(settings: Settings, table: Table, *, started: float) -> Plan:
     """
     settings = _with_listed_folds(settings)
     metric = resolve_metric(settings.metric, table.kind, table.classes)
-    space = find_space(settings.space).for_task(table.kind)
-    raise_all(list(_space_problems(space, table.kind)))
+    space, models = find_models(
+        settings.space,
+        settings.model,
+        DEFAULTS.space,
+        lambda found, learners: list(space_problems(found, learners, table.kind)),
+    )
+    space = space.for_task(table.kind)
+    learners = find_learners(space, models)
     sampler, pruner = find_sampler(settings.sampler), find_pruner(settings.pruner)
-    n_jobs, resources = _resources(settings)
+    n_jobs, resources = resources_of(settings)
     test_table = _read_own_test_table(settings, table)
     storage = open_storage(settings.storage)
-    identity = _identity(settings, table, metric, space)
+    identity = _identity(settings, table, metric, space, models)
     study_name = settings.study_name or _default_name(table, space, identity)
-    seed = _seed(settings.random_state, storage, study_name)
+    seed = seed_of(settings.random_state, storage, study_name)
     parts = _cut(settings, table, test_table, metric, seed)
+    notes = _model_notes(space, learners, models, parts["search"])
     return Plan(
         settings=settings,
         table=table,
         metric=metric,
         space=space,
+        learners=learners,
         sampler=sampler,
         pruner=pruner,
         storage=storage,
@@ -143,7 +153,7 @@ def make_plan(settings: Settings, table: Table, *, started: float) -> Plan:
         resources=resources,
         test_name="split" if test_table is None else fingerprint_table(test_table),
         versions={package: version(package) for package in PACKAGES},
-        **parts,
+        **parts | {"notes": (*parts["notes"], *notes)},
     )
 
 
@@ -217,7 +227,14 @@ def _task(table: Table, index: NDArray[np.intp], problem: Problem, *, strict: bo
     return task, notes
 
 
-def _resources(settings: Settings) -> tuple[int, Resources]:
+def resources_of(settings: Settings) -> tuple[int, Resources]:
+    """Return how many trials run at a time, and what each may use.
+
+    Raises
+    ------
+    SettingsError
+        When worker processes or the device are not to be had here.
+    """
     cores = available_cores()
     n_jobs = cores if settings.n_jobs == -1 else min(settings.n_jobs, cores)
     if n_jobs > 1 and os.name == "nt":
@@ -230,18 +247,42 @@ def _resources(settings: Settings) -> tuple[int, Resources]:
     return n_jobs, Resources(threads=max(1, cores // n_jobs), device=device)
 
 
-def _seed(random_state: int | None, storage: BaseStorage, study_name: str) -> int:
+def seed_of(random_state: int | None, storage: BaseStorage, study_name: str) -> int:
+    """Return the study's seed: the one that was asked for, the one that it has, or a new one."""
     if random_state is not None:
         return int(random_state)
     stored = stored_seed(storage, study_name)
     return random.SystemRandom().randrange(2**31) if stored is None else stored
 
 
-def _identity(settings: Settings, table: Table, metric: Metric, space: Space) -> dict[str, str]:
+def _model_notes(
+    space: Space, learners: Mapping[str, Learner[Any]], models: Mapping[str, Any], search: Task
+) -> list[str]:
+    """Let people's own models look at the task before anything trains, and say what is made of them."""
+    notes: list[str] = []
+    for name in models:
+        learner: Any = learners[name]
+        parameters = space.default(name).arguments
+        if hasattr(learner, "check"):
+            learner.check(search.problem, parameters)
+        if hasattr(learner, "notes"):
+            notes += learner.notes(search.problem, parameters, weighted=search.weight is not None)
+        if not space.learners[name]:
+            notes.append(f"{name}: no space was given, so that it keeps its own parameters")
+    return notes
+
+
+def _identity(
+    settings: Settings, table: Table, metric: Metric, space: Space, models: Mapping[str, Any]
+) -> dict[str, str]:
     """Return what makes two studies the same question, part by part."""
     test_size = read_test_size(settings.test_size)
-    return {
-        "space": f"{space.name} {_digest(json.dumps(space.to_dict(), sort_keys=True, default=str))}",
+    document = space.to_dict()
+    for name in models:
+        document[name] = {key: entry for key, entry in document[name].items() if key != MODEL}
+    own = {"model": "; ".join(f"{name} = {describe_model(models[name])}" for name in models)} if models else {}
+    return own | {
+        "space": f"{space.name} {digest(json.dumps(document, sort_keys=True, default=str))}",
         "table": fingerprint_table(table),
         "target": f"{table.target} ({table.kind})",
         "metric": f"{metric.name} ({'larger' if metric.maximize else 'smaller'} is better) {metric.digest}".strip(),
@@ -265,54 +306,12 @@ def _describe_cv(cv: Any) -> str:
 
 
 def _default_name(table: Table, space: Space, identity: dict[str, str]) -> str:
-    return f"{table.name}-{table.target}-{space.name}-{_digest(json.dumps(identity))}"
+    return f"{table.name}-{table.target}-{space.name}-{digest(json.dumps(identity))}"
 
 
-def _digest(text: str) -> str:
+def digest(text: str) -> str:
+    """Return eight hex digits that tell a text from another one."""
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
-
-
-def _space_problems(space: Space, kind: str) -> Iterator[AutotuneError]:
-    for learner, parameters in space.learners.items():
-        if learner not in LEARNERS:
-            yield _in_space(unknown_name("learner", learner, LEARNERS, space.place(learner)))
-            continue
-        learner_class = LEARNERS[learner]
-        if kind not in learner_class.tasks:
-            yield SpaceError(f"learner {learner!r} does not learn {kind} tasks", space.place(learner))
-        known = {field.name: field for field in fields(learner_class.Params)}
-        for key, parameter in parameters.items():
-            where = space.place(learner, key)
-            if key not in known:
-                yield _in_space(unknown_name(f"parameter of learner {learner!r}", key, known, where))
-                continue
-            yield from _value_problems(space, learner, key, _extremes(parameter))
-
-
-def _extremes(parameter: Float | Int | Choice | Fixed) -> tuple[Any, ...]:
-    match parameter:
-        case Float() | Int():
-            return (parameter.low, parameter.high)
-        case Choice():
-            return parameter.options
-        case Fixed():
-            return (parameter.value,)
-
-
-def _value_problems(space: Space, learner: str, key: str, values: tuple[Any, ...]) -> Iterator[AutotuneError]:
-    """Ask the learner itself whether it takes the ends of a range, or each of the options."""
-    params_class = LEARNERS[learner].Params
-    for value in values:
-        try:
-            replace(params_class(), **{key: value})
-        except SettingsError as error:
-            yield SpaceError(error.problem, space.place(learner, key), error.hint)
-        except TypeError:
-            yield SpaceError(f"{key} = {value!r} is of a wrong type", space.place(learner, key))
-
-
-def _in_space(error: AutotuneError) -> SpaceError:
-    return SpaceError(error.problem, error.where, error.hint)
 
 
 def default_config(plan: Plan) -> Config:

@@ -32,7 +32,12 @@ class Settings:
     metric: Any = _setting(
         None, "metric to optimize [default: roc_auc for binary, log_loss for multiclass, rmse for regression]"
     )
-    space: Any = _setting("automl", "search space: a built-in name, several joined by commas, or a TOML file")
+    space: Any = _setting(
+        "automl", "search space: a built-in name, several joined by commas, or a TOML, YAML or JSON file"
+    )
+    model: Any = _setting(
+        None, 'your own model, which the space then is for: "sklearn.svm:SVC", or "my_model.py:build" for a file'
+    )
     n_trials: int | None = _setting(
         None,
         f"finished trials that the study shall hold in all [default: {DEFAULT_N_TRIALS}, or unbounded with a timeout]",

@@ -31,13 +31,13 @@ SCHEMA = Schema(
 )
 
 
-def check_learner(learner_class: type[Any], **parameters: Any) -> None:
+def check_learner(learner_class: Any, **parameters: Any) -> None:
     """Raise unless the learner keeps every promise of the protocol, on small made tables of each kind of its tasks.
 
     Parameters
     ----------
-    learner_class : type
-        The learner; it is made without arguments.
+    learner_class : type or Learner
+        The learner; a class is made without arguments.
     **parameters
         Parameters to train with, such as few trees; the others take their defaults.
 
@@ -53,10 +53,10 @@ def check_learner(learner_class: type[Any], **parameters: Any) -> None:
     """
     _check_declaration(learner_class)
     _check_params(learner_class)
-    learner = learner_class()
+    learner = learner_class() if isinstance(learner_class, type) else learner_class
     for kind in sorted(learner_class.tasks):
         members = made_members(kind)
-        params = learner_class.Params(**parameters)
+        params = learner.Params(**parameters)
         trial = Trial(learner, params, kind, members, _take(learner, params, members))
         for check in (
             _check_steps,
@@ -131,7 +131,7 @@ class Trial:
         _promise(kept, f"{broken} (a {self.kind} task)", self.learner.name, hint)
 
 
-def _check_declaration(learner_class: type[Any]) -> None:
+def _check_declaration(learner_class: Any) -> None:
     where = getattr(learner_class, "__qualname__", repr(learner_class))
     for attribute in ("name", "tasks", "Params", "train", "pace"):
         _promise(hasattr(learner_class, attribute), f"it has no attribute {attribute!r}", where, "see Learner")
@@ -141,8 +141,18 @@ def _check_declaration(learner_class: type[Any]) -> None:
     _promise(known, f"its tasks are {tasks!r}", where, f"a frozenset of some of {sorted(ALL_TASKS)}")
 
 
-def _check_params(learner_class: type[Any]) -> None:
+def _check_params(learner_class: Any) -> None:
     params_class, where = learner_class.Params, f"{learner_class.name}.Params"
+    if isinstance(params_class, type):
+        _check_params_class(params_class, where)
+    elif getattr(learner_class, "parameter_names", None) is not None:
+        refused = _refuses(params_class, "no_such_parameter", 1)
+        _promise(refused, "Params takes a name that parameter_names does not hold", where, "raise SettingsError")
+    params = params_class()
+    _promise(params == pickle.loads(pickle.dumps(params)), "Params changes when pickled", where, "hold plain values")
+
+
+def _check_params_class(params_class: type[Any], where: str) -> None:
     settings = getattr(params_class, "__dataclass_params__", None)
     is_frozen = settings is not None and bool(settings.frozen)
     _promise(is_frozen, "Params is no frozen dataclass", where, "@dataclass(frozen=True, slots=True)")
@@ -150,7 +160,6 @@ def _check_params(learner_class: type[Any]) -> None:
         has_default = field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
         _promise(has_default, f"parameter {field.name!r} has no default", where, "every parameter has a default")
     params = params_class()
-    _promise(params == pickle.loads(pickle.dumps(params)), "Params changes when pickled", where, "hold plain values")
     for field in dataclasses.fields(params_class):
         default = getattr(params, field.name)
         if isinstance(default, (int, float, str)) and not isinstance(default, bool):
@@ -262,7 +271,7 @@ def _promise(kept: bool, broken: str, learner: str, hint: str) -> None:
         raise PlugInError(broken, f"learner {learner!r}", hint)
 
 
-def _refuses(params_class: type[Any], name: str, value: object) -> bool:
+def _refuses(params_class: Any, name: str, value: object) -> bool:
     try:
         params_class(**{name: value})
     except (ValueError, TypeError):

@@ -17,11 +17,12 @@ import numpy as np
 
 from autotune.data.task import Rows, Task
 from autotune.errors import DataError, NoSuccessfulTrialError
-from autotune.evaluation import NotFiniteError, cross_validate, fit, make_cohort, make_member
+from autotune.evaluation import NotFiniteError, cross_validate, fit, make_member
 from autotune.execution.coordinator import Budget, Search
 from autotune.execution.events import Executor
 from autotune.execution.pool import Processes
 from autotune.execution.serial import Serial
+from autotune.execution.work import OnFolds
 from autotune.learners.protocol import Model, Resources
 from autotune.plan import Plan, available_cores
 from autotune.predictor import Predictor
@@ -31,7 +32,7 @@ from autotune.study.records import TrialRecord, spread
 from autotune.study.strategies import trial_seed
 from autotune.study.study import TuningStudy, open_study
 from autotune.verdict import Verdict, judge_on_test_rows
-from autotune.watcher import Silent, Watcher
+from autotune.watcher import Opening, Silent, Watcher
 
 BASELINE = Config("baseline", {})
 
@@ -62,7 +63,7 @@ def run(plan: Plan, *, watch: Watcher | None = None, reading_seconds: float = 0.
     watch = watch or Silent()
     clock = _Clock(watch, {"reading": reading_seconds})
     try:
-        watch.planned(plan)
+        watch.planned(opening_of(plan))
         with clock.stage("search"):
             study = _open(plan)
             watch.joined(study.records())
@@ -95,7 +96,17 @@ def retrain(plan: Plan, task: Task, record: TrialRecord) -> Model:
     everything = make_member(task, np.arange(len(task), dtype=np.intp), None)
     seed = trial_seed(plan.seed, record.number, "model")
     resources = Resources(threads=available_cores(), device=plan.resources.device)
-    return fit(record.config, everything, record.step or 1, seed=seed, resources=resources)
+    return fit(record.config, everything, record.step or 1, seed=seed, resources=resources, learners=plan.learners)
+
+
+def opening_of(plan: Plan) -> Opening:
+    """Say what is about to be done."""
+    test_rows = 0 if plan.test is None else len(plan.test)
+    better = "larger" if plan.metric.maximize else "smaller"
+    title = f"{plan.table.name}: {plan.table.kind} on {plan.table.target!r}, {plan.metric.name} ({better} is better)"
+    rows = f"{len(plan.search):,} search rows, {test_rows:,} test rows, {len(plan.schema.columns)} columns"
+    facts = (f"{rows}, {plan.folds.scheme}",)
+    return Opening(title, facts, plan.notes, plan.n_trials, plan.deadline, plan.metric.maximize)
 
 
 def _open(plan: Plan) -> TuningStudy:
@@ -120,17 +131,19 @@ def _baseline_score(plan: Plan) -> float:
     no_columns = Rows(np.empty((n_rows, 0)), np.empty((n_rows, 0), dtype=np.int32))
     task = replace(plan.search, rows=no_columns)
     try:
-        return cross_validate(BASELINE, task, plan.folds, plan.metric, seed=0, resources=plan.resources).score
+        evaluation = cross_validate(
+            BASELINE, task, plan.folds, plan.metric, seed=0, resources=plan.resources, learners=plan.learners
+        )
     except NotFiniteError as error:
         raise DataError(
             f"{error}: the metric is undefined on these folds", "metric, cv", "another metric, or fewer or other folds"
         ) from None
+    return evaluation.score
 
 
 def _executor(plan: Plan) -> Executor:
-    if plan.n_jobs == 1:
-        return Serial(make_cohort(plan.search, plan.folds, plan.metric), plan.resources)
-    return Processes(plan.n_jobs, plan.search, plan.folds, plan.metric, plan.resources)
+    work = OnFolds(plan.search, plan.folds, plan.metric, plan.resources, plan.learners)
+    return Serial(work) if plan.n_jobs == 1 else Processes(plan.n_jobs, work, plan.resources.threads)
 
 
 def _winner(plan: Plan, study: TuningStudy) -> tuple[TrialRecord, tuple[str, ...]]:
@@ -207,7 +220,7 @@ def _report(
         look=study.look(plan.test_name) if verdict else 0,
         seconds=seconds,
         versions=plan.versions,
-        notes=plan.notes,
+        notes=(*plan.notes, *study.notes()),
         warnings=(*warnings, *(verdict.warnings if verdict else ())),
         connection=study.optuna,
     )

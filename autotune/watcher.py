@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from autotune.plan import Plan
     from autotune.study.records import TrialRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What is about to be done.
+
+    Attributes
+    ----------
+    title : str
+        What it is, in a line.
+    facts, notes : tuple of str
+        Lines about the data, and about what was inferred, dropped or changed.
+    n_trials, deadline : int or None, float
+        The budget.
+    maximize : bool
+        Whether larger scores are better.
+    """
+
+    title: str
+    facts: tuple[str, ...]
+    notes: tuple[str, ...]
+    n_trials: int | None
+    deadline: float
+    maximize: bool
 
 
 class Watcher(Protocol):
     """What a run tells while it goes; `autotune.console` shows it on a terminal."""
 
-    def planned(self, plan: Plan) -> None:
+    def planned(self, opening: Opening) -> None:
         """Hear what is about to be done; everything is checked."""
 
     def joined(self, records: tuple[TrialRecord, ...]) -> None:
@@ -31,7 +55,7 @@ class Watcher(Protocol):
 class Silent:
     """A watcher that shows nothing."""
 
-    def planned(self, plan: Plan) -> None:
+    def planned(self, opening: Opening) -> None:
         """Show nothing."""
 
     def joined(self, records: tuple[TrialRecord, ...]) -> None:

@@ -9,14 +9,16 @@ import pytest
 from sklearn.datasets import load_diabetes
 
 from autotune.api import tune
-from autotune.console import Console, show_leaderboard, show_space
+from autotune.console import Console, show_leaderboard
 from autotune.countdown import Countdown
 from autotune.data.tables import read_table
 from autotune.plan import Plan, make_plan
 from autotune.settings import make_settings
+from autotune.space_tables import show_space
 from autotune.spaces.params import Fixed, Float, Int
 from autotune.spaces.space import Config, Space
 from autotune.study.records import TrialRecord
+from autotune.tuning import opening_of
 
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 
@@ -49,7 +51,7 @@ def trial(number: int, score: float | None = 50.0, state: str = "complete", **pa
 
 def watch(console: Console, plan: Plan) -> None:
     """Tell a console of a run with a best trial, a worse one, a pruned one and a failed one."""
-    console.planned(plan)
+    console.planned(opening_of(plan))
     console.stage("search")
     console.joined(())
     best = trial(0, 52.5)
@@ -91,7 +93,7 @@ def test_only_a_new_best_leaves_a_line_on_a_terminal(terminal: Terminal, plan: P
 
 def test_the_live_line_counts_trials_and_says_the_best(terminal: Terminal, plan: Plan) -> None:
     console = Console(terminal)
-    console.planned(plan)
+    console.planned(opening_of(plan))
     console.stage("search")
     console.joined((trial(0, 52.5),))
     console._live.refresh()  # type: ignore[union-attr]  # a stage has begun
@@ -106,7 +108,7 @@ def test_the_terminal_is_given_back_even_when_over_comes_twice_or_at_once(termin
     before = sys.stdout, sys.stderr
     console = Console(terminal)
     console.over()
-    console.planned(plan)
+    console.planned(opening_of(plan))
     console.stage("search")
     console.over()
     console.over()

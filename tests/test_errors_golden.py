@@ -201,7 +201,7 @@ def test_a_setting_that_does_not_exist():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"space": 5}, "space=5 is no search space\n  where: space\n  try:   a built-in name, a TOML file or a Space"),
+        ({"space": 5}, "space=5 is no search space\n  where: space\n  try:   a built-in name, a file or a Space"),
         ({"sampler": 5}, "sampler=5 is no sampler\n  where: sampler\n  try:   one of: tpe, random, gp, qmc"),
         ({"pruner": 5}, "pruner=5 is no pruner\n  where: pruner\n  try:   one of: halving, median, none"),
         (
@@ -237,22 +237,19 @@ def test_a_storage_in_a_folder_that_is_not_there():
 @pytest.mark.parametrize(
     ("space", "message"),
     [
-        ({"lightgmb": {}}, "no learner named 'lightgmb'\n  where: space 'space', [lightgmb]\n  try:   lightgbm"),
+        ({"lightgmb": {}}, "space 'space' lightgmb: no learner named 'lightgmb'; lightgbm"),
         (
             {"lightgbm": {"num_leafs": 5}},
-            "no parameter of learner 'lightgbm' named 'num_leafs'\n"
-            "  where: space 'space', [lightgbm.num_leafs]\n"
-            "  try:   num_leaves",
+            "space 'space' lightgbm.num_leafs: no parameter of learner 'lightgbm' named 'num_leafs'; num_leaves",
         ),
         (
             {"lightgbm": {"num_leaves": autotune.Int(0, 5)}},
-            "num_leaves=0 is not a whole number of at least 2\n  where: space 'space', [lightgbm.num_leaves]",
+            "space 'space' lightgbm.num_leaves: num_leaves=0 is not a whole number of at least 2",
         ),
         (
             {"num_leaves": autotune.Choice([2, 5])},
-            "learner 'num_leaves' holds Choice(options=(2, 5), default=2, when={}), no parameters\n"
-            "  where: space 'space', [num_leaves]\n"
-            '  try:   {"lightgbm": {"num_leaves": ...}}',
+            "space 'space' num_leaves: the parameter 'num_leaves' stands outside of a learner's table; "
+            '{"lightgbm": {"num_leaves": ...}}',
         ),
     ],
 )
@@ -270,11 +267,8 @@ def test_all_that_a_learner_refuses_in_a_file_is_shown_with_its_lines(tmp_path):
     )
     assert message_of(SpaceError, SALES, target="sold", space="my.toml") == (
         "2 problems:\n"
-        "1. no parameter of learner 'mlp' named 'learing_rate'\n"
-        "  where: my.toml:3, [mlp.learing_rate]\n"
-        "  try:   learning_rate\n"
-        "2. dropout=3.0 is not a number from 0 to 0.95\n"
-        "  where: my.toml:5, [mlp.dropout]"
+        "my.toml:3:1 mlp.learing_rate: no parameter of learner 'mlp' named 'learing_rate'; learning_rate\n"
+        "my.toml:5:1 mlp.dropout: dropout=3.0 is not a number from 0 to 0.95"
     )
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from autotune.data.splits import Folds, make_folds
 from autotune.data.task import ALL_TASKS, Column, Problem, Rows, Schema, Task
-from autotune.errors import AutotuneError
+from autotune.errors import AutotuneError, UnknownNameError
 from autotune.evaluation import (
     Evaluation,
     NotFiniteError,
@@ -246,6 +246,20 @@ def test_rows_answers_and_weights_go_together() -> None:
         np.testing.assert_array_equal(member.validation.categorical, TASK.rows.categorical[validation])
         np.testing.assert_array_equal(y, TASK.y[validation])
         np.testing.assert_array_equal(weight, TASK.weight[validation])
+
+
+def test_configurations_name_the_learners_that_are_given() -> None:
+    learners: Any = {"mine": Scripted()}
+    cohort = make_cohort(TASK, FOLDS, LARGER, learners)
+    assert cohort.learners is learners
+    config = Config("mine", {"curve": (0.1, 0.4, 0.4, 0.4), "_only_computed_with": 3})
+    result = cross_validate(config, TASK, FOLDS, LARGER, seed=0, resources=RESOURCES, learners=learners)
+    assert result.score == pytest.approx(0.4 + FOLD_SHIFT)
+    everything = make_member(TASK, np.arange(len(TASK)), None)
+    model = fit(config, everything, 2, seed=0, resources=RESOURCES, learners=learners)
+    assert model.predict(TASK.rows)[0] == 0.4
+    with pytest.raises(UnknownNameError, match="no learner named 'scripted'"):
+        fit(Config("scripted", {}), everything, 1, seed=0, resources=RESOURCES, learners=learners)
 
 
 @pytest.mark.parametrize(("kind", "metric"), [("regression", "rmse"), ("binary", "log_loss")])

@@ -10,13 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.linear_model import Ridge
 from sklearn.metrics import fbeta_score, make_scorer
 from sklearn.model_selection import KFold, PredefinedSplit
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from autotune.data.tables import read_table
 from autotune.errors import AutotuneError, DataError, SettingsError, SpaceError, StudyMismatchError, UnknownNameError
 from autotune.plan import Plan, _describe_cv, default_config, make_plan
-from autotune.settings import Settings, make_settings
+from autotune.settings import DEFAULTS, Settings, make_settings
 from autotune.spaces.params import Choice, Float
 from autotune.spaces.space import Space
 from autotune.study.study import open_study
@@ -236,9 +241,46 @@ def test_a_space_may_be_words_a_space_or_learners() -> None:
     assert plan_of(space={"linear": {"C": Float(0.1, 1.0)}}).space == own.for_task("binary")
 
 
+def test_one_s_own_model_is_a_learner_of_the_plan() -> None:
+    pipeline = make_pipeline(StandardScaler(), SVC())
+    plan = plan_of(space={"svc__C": Float(0.1, 10.0)}, model=pipeline)
+    assert set(plan.learners) == {"svc", "baseline"}
+    assert plan.space.name == "svc" and default_config(plan).flat() == {"learner": "svc", "svc__C": 5.05}
+    assert any(note.startswith("svc is given a matrix") for note in plan.notes)
+    assert any(note.startswith("svc has no predict_proba") for note in plan.notes)
+    alone = plan_of(space=DEFAULTS.space, model="sklearn.svm:SVC")
+    assert alone.space.first_configurations() == (default_config(alone),)
+    assert "svc: no space was given, so that it keeps its own parameters" in alone.notes
+
+
+def test_a_plan_holds_the_learners_of_its_space() -> None:
+    assert set(plan_of(space="linear,knn").learners) == {"linear", "knn", "baseline"}
+
+
+def test_another_model_is_another_question() -> None:
+    def identity(model: Any) -> Any:
+        return plan_of(space={"C": Float(0.1, 10.0)}, model=model).identity
+
+    assert identity(SVC()) == identity(SVC()) == identity("sklearn.svm:SVC")
+    other = identity(SVC(kernel="poly"))
+    assert {part for part in other if other[part] != identity(SVC())[part]} == {"model"}
+    assert "model" not in plan_of().identity
+    texts = [Space({"own": {}}, models={"own": model}) for model in (SVC(), SVC(), SVC(C=2))]
+    first, equal, another = (plan_of(space=space).identity for space in texts)
+    assert first == equal != another and first["space"] == another["space"]
+
+
 @pytest.mark.parametrize(
     ("words", "error", "message"),
     [
+        ({"model": SVC(), "space": {"CC": 1.0}}, SpaceError, "no parameter of learner 'svc' named 'CC'; C"),
+        ({"model": Ridge(), "space": {}}, SpaceError, "learner 'ridge' does not learn binary tasks"),
+        ({"model": SVC()}, SettingsError, "it is not clear which learner of space 'linear' is the model"),
+        (
+            {"model": make_pipeline(make_column_transformer((StandardScaler(), ["empty"])), SVC()), "space": {}},
+            SettingsError,
+            "column 'empty' was left out",
+        ),
         ({"metric": "roc_auk"}, UnknownNameError, "no metric named 'roc_auk'\n  try:   roc_auc"),
         ({"metric": "rmse"}, SettingsError, "metric 'rmse' does not fit a binary task"),
         ({"sampler": "tpa"}, UnknownNameError, "no sampler named 'tpa'"),

@@ -9,16 +9,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.base import clone
+from sklearn.ensemble import GradientBoostingRegressor
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 import autotune
 from autotune import Float, Int, Report, Space
 from autotune.errors import DataError, NoSuccessfulTrialError, StudyMismatchError
 from autotune.evaluation import cross_validate, fit, make_member
 from autotune.metrics import METRICS
-from autotune.plan import Plan
+from autotune.plan import Plan, make_plan
 from autotune.spaces.space import Config
 from autotune.study.records import TrialRecord
 from autotune.study.strategies import trial_seed
+from autotune.watcher import Opening
 
 BOOSTER = Space({"lightgbm": {"learning_rate": Float(0.02, 0.3, log=True), "num_leaves": Int(2, 8), "max_rounds": 20}})
 
@@ -48,8 +54,7 @@ class Log:
         self.lines: list[str] = []
         self.plan: Plan | None = None
 
-    def planned(self, plan: Plan) -> None:
-        self.plan = plan
+    def planned(self, opening: Opening) -> None:
         self.lines.append("planned")
 
     def joined(self, records: tuple[TrialRecord, ...]) -> None:
@@ -68,6 +73,12 @@ class Log:
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> Log:
     log = Log()
+
+    def planning(*arguments: Any, **words: Any) -> Plan:
+        log.plan = make_plan(*arguments, **words)
+        return log.plan
+
+    monkeypatch.setattr("autotune.api.make_plan", planning)
     monkeypatch.setattr("autotune.api._watcher", lambda settings: log)
     return log
 
@@ -257,3 +268,80 @@ def test_two_jobs_find_what_one_finds_for_the_same_configuration(log: Log) -> No
             )
             assert again.score == record.score
     assert report.records[0].config == Config("lightgbm", BOOSTER.default("lightgbm").params)
+
+
+# ---- people's own models ----
+
+
+def pipeline() -> Any:
+    return make_pipeline(StandardScaler(), SVC())
+
+
+NUMBERS = BINARY.drop(columns="zone")
+
+
+def test_one_s_own_pipeline_is_tuned_retrained_saved_and_loaded(tmp_path: Path) -> None:
+    words: dict[str, Any] = {"model": pipeline(), "space": {"svc__C": Float(1e-2, 1e2, log=True)}, "n_trials": 4}
+    report = tuned(NUMBERS, **words)
+    assert report.best_params["learner"] == "svc"
+    report.save(tmp_path / "svc.model")
+    loaded = autotune.load(tmp_path / "svc.model")
+    np.testing.assert_array_equal(loaded.predict(NUMBERS), report.predict(NUMBERS))
+    svc: Any = loaded.model.model.estimator.steps[-1][1]  # type: ignore[attr-defined]
+    assert pytest.approx(report.best_params["svc__C"]) == svc.C
+
+
+def test_workers_tune_a_model_of_a_function_s_own_class(tmp_path: Path) -> None:
+    class Stubborn(SVC):  # type: ignore[misc]
+        def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+            if self.C > 3:
+                raise RuntimeError(f"C is {self.C:.1f}")
+            return super().fit(X, y, sample_weight)
+
+    words: dict[str, Any] = {"model": Stubborn(), "space": {"C": Float(0.1, 10.0, default=1.0)}, "n_trials": 6}
+    here, there = tuned(NUMBERS, **words), tuned(NUMBERS, n_jobs=2, **words)
+    for report in (here, there):
+        failed = [record for record in report.records if record.state == "failed"]
+        assert failed and all("RuntimeError: C is" in record.reason for record in failed)
+        assert report.best_params["C"] <= 3
+    assert here.records[0].fold_scores == there.records[0].fold_scores
+
+
+def test_a_growing_model_is_pruned_and_cut_at_the_best_step_of_its_curve() -> None:
+    space = {"learning_rate": Float(0.01, 1.0, log=True), "max_depth": Int(1, 4)}
+    report = tuned(REGRESSION, "price", model=GradientBoostingRegressor(n_estimators=40), space=space, n_trials=8)
+    states = {record.state for record in report.records}
+    assert states == {"complete", "pruned"}
+    best = next(record for record in report.records if record.config and record.config.flat() == report.best_params)
+    assert best.step is not None
+    assert report.model.model.estimator.n_estimators == best.step  # type: ignore[attr-defined]
+
+
+def test_a_file_names_several_models(tmp_path: Path) -> None:
+    (tmp_path / "two.toml").write_text(
+        'version = 1\n[boosting]\nmodel = "sklearn.ensemble:HistGradientBoostingClassifier"\n'
+        "max_iter = { int = [1, 20], fidelity = true }\n"
+        '[tree]\nmodel = "sklearn.tree:DecisionTreeClassifier"\nmax_depth = { int = [1, 5] }\n'
+    )
+    report = tuned(space=tmp_path / "two.toml", n_trials=4)
+    assert {record.config.learner for record in report.records if record.config} == {"boosting", "tree"}
+
+
+def test_without_a_space_a_model_is_one_trial() -> None:
+    report = tuned(NUMBERS, model=SVC, space="automl", n_trials=None)
+    assert len(report.records) == 1 and report.best_params == {"learner": "svc"}
+
+
+def test_the_same_study_with_another_model_is_refused(tmp_path: Path) -> None:
+    words: dict[str, Any] = {"space": {"C": Float(0.1, 10.0)}, "study_name": "mine", "storage": tmp_path / "study.db"}
+    tuned(NUMBERS, model=SVC(), **words)
+    tuned(NUMBERS, model=SVC(), **words)
+    with pytest.raises(StudyMismatchError, match="another model"):
+        tuned(NUMBERS, model=SVC(kernel="poly"), **words)
+
+
+def test_the_estimators_take_a_model() -> None:
+    tuner = autotune.AutoTuneClassifier(model=pipeline(), space={"svc__C": Float(0.1, 10.0)}, n_trials=2)
+    assert clone(tuner).get_params()["model__svc__kernel"] == "rbf"
+    fitted = tuner.fit(NUMBERS[["size"]], NUMBERS["sold"])
+    assert fitted.best_params_["learner"] == "svc" and fitted.score(NUMBERS[["size"]], NUMBERS["sold"]) > 0.7

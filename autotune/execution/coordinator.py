@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from autotune.evaluation import make_learner
 from autotune.execution.events import Completed, Event, Executor, Failed, Lost, Reached, Stopped, Ticket
 from autotune.study.records import TrialRecord
 from autotune.study.study import Claim, TuningStudy
@@ -36,17 +35,20 @@ class Budget:
     deadline : float
         On the clock of `time.time`: when everything, refit and report included, shall be over.
     n_folds : int
-        Number of folds, from which the time of the refit is foreseen.
+        Number of folds, from which the time of the refits is foreseen.
+    n_refits : int
+        Fits on all search rows that follow the search.
     """
 
     n_trials: int | None
     deadline: float
     n_folds: int
+    n_refits: int = 2
 
     def reserve(self, seconds: list[float]) -> float:
         """Return how many seconds the refits and the report will take, foreseen from the trials so far."""
         slow = max(seconds, default=0.0) / self.n_folds
-        return REPORT_SECONDS + 2 * REFIT_RESERVE * slow
+        return REPORT_SECONDS * (self.n_refits > 0) + self.n_refits * REFIT_RESERVE * slow
 
 
 Told = Callable[[TrialRecord], Any]
@@ -94,14 +96,13 @@ class Search:
     def _submit(self) -> None:
         while self._executor.capacity() and self._has_budget():
             claim = self._study.claim()
+            if claim is None:
+                return
             self._start(claim, attempt=1)
 
     def _start(self, claim: Claim, attempt: int) -> None:
         deadline = self._budget.deadline - self._budget.reserve(self._seconds)
-        learner, params = make_learner(claim.config)
-        pace = learner.pace(params)
-        first_rung = pace.first_rung if pace else 0.0
-        self._running[claim.number] = _Running(claim, attempt, first_rung, deadline, time.perf_counter())
+        self._running[claim.number] = _Running(claim, attempt, deadline, time.perf_counter())
         self._executor.submit(Ticket(claim.number, claim.config, claim.seed, deadline))
 
     def _has_budget(self) -> bool:
@@ -138,7 +139,7 @@ class Search:
         seconds = time.perf_counter() - running.started
         match event:
             case Reached(number, progress):
-                self._executor.reply(number, self._study.may_go_on(number, progress, running.first_rung))
+                self._executor.reply(number, self._study.may_go_on(number, progress, progress.first_rung))
             case Completed(number, evaluation):
                 self._seconds.append(evaluation.seconds)
                 self._finish(number, self._study.complete(number, evaluation))
@@ -160,6 +161,5 @@ class Search:
 class _Running:
     claim: Claim
     attempt: int
-    first_rung: float
     deadline: float
     started: float

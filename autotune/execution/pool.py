@@ -10,16 +10,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from autotune.execution.events import Event, Lost, Reached, Ticket
+from autotune.execution.work import Work
 from autotune.execution.worker import Setup
-from autotune.learners.protocol import Resources
-
-if TYPE_CHECKING:
-    from autotune.data.splits import Folds
-    from autotune.data.task import Task
-    from autotune.metrics import Metric
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 """What the numeric libraries of a worker read their number of threads from, set in the worker's environment only."""
@@ -36,20 +31,25 @@ class Processes:
     ----------
     n_workers : int
         How many processes.
-    task, folds, metric
-        What trials are judged on.
-    resources : Resources
-        What each trial may use.
+    work : Work
+        What a trial does.
+    threads : int
+        Threads for each of them.
+
+    Raises
+    ------
+    SettingsError
+        When a metric, a model or an objective cannot be pickled.
     """
 
-    def __init__(self, n_workers: int, task: Task, folds: Folds, metric: Metric, resources: Resources) -> None:
-        import cloudpickle
-        import joblib
-
+    def __init__(self, n_workers: int, work: Work, threads: int) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="autotune-")
-        data = Path(self._folder.name) / "task.joblib"
-        joblib.dump((task, folds), data)
-        self._setup = Setup(str(data), cloudpickle.dumps(metric), resources)
+        try:
+            self._setup = Setup(work.packed(Path(self._folder.name)))
+        except BaseException:
+            self._folder.cleanup()
+            raise
+        self._threads = threads
         self._slots: list[_Slot] = []
         self._n_workers = n_workers
         self._n_started = 0
@@ -91,7 +91,7 @@ class Processes:
     def _start(self) -> _Slot:
         log = Path(self._folder.name) / f"worker-{self._n_started}.log"
         self._n_started += 1
-        slot = _Slot(log, self._setup.resources.threads)
+        slot = _Slot(log, self._threads)
         slot.send(self._setup)
         self._slots.append(slot)
         return slot

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from autotune.evaluation import Cohort, judge
 from autotune.execution.events import Event, Judging, Reached, Ticket, advance
-from autotune.learners.protocol import Resources
+from autotune.execution.work import Work
 
 
 class Serial:
@@ -14,15 +13,12 @@ class Serial:
 
     Parameters
     ----------
-    cohort : Cohort
-        The folds.
-    resources : Resources
-        What a trial may use.
+    work : Work
+        What a trial does.
     """
 
-    def __init__(self, cohort: Cohort, resources: Resources) -> None:
-        self._cohort = cohort
-        self._resources = resources
+    def __init__(self, work: Work) -> None:
+        self._begin = work.begin()
         self._running: tuple[int, Judging] | None = None
         self._reply: bool | None = None
 
@@ -32,10 +28,7 @@ class Serial:
 
     def submit(self, ticket: Ticket) -> None:
         """Make a trial the next one to run."""
-        judging = judge(
-            ticket.config, self._cohort, seed=ticket.seed, resources=self._resources, deadline=ticket.deadline
-        )
-        self._running, self._reply = (ticket.number, judging), None
+        self._running, self._reply = (ticket.number, self._begin(ticket)), None
 
     def events(self, timeout: float | None = None) -> Sequence[Event]:
         """Run the trial until its next event; it cannot be interrupted between two."""

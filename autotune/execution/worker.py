@@ -24,17 +24,11 @@ class Setup:
 
     Attributes
     ----------
-    data : str
-        Path of the file that holds task and folds, opened as memory maps.
-    metric : bytes
-        The metric, pickled by cloudpickle so that functions of a script or a notebook come along.
-    resources : Any
-        What a trial may use.
+    work : bytes
+        A pickle of the `Work` that trials do.
     """
 
-    data: str
-    metric: bytes
-    resources: Any
+    work: bytes
 
 
 def main() -> None:
@@ -47,16 +41,13 @@ def main() -> None:
 
 def _serve(incoming: Connection, outgoing: Connection) -> None:
     import cloudpickle
-    import joblib
 
-    from autotune.evaluation import judge, make_cohort
     from autotune.execution.events import Reached, advance
 
     setup: Setup = incoming.recv()
-    task, folds = joblib.load(setup.data, mmap_mode="r")
-    cohort = make_cohort(task, folds, cloudpickle.loads(setup.metric))
+    begin = cloudpickle.loads(setup.work).begin()
     while (ticket := incoming.recv()) is not None:
-        judging = judge(ticket.config, cohort, seed=ticket.seed, resources=setup.resources, deadline=ticket.deadline)
+        judging = begin(ticket)
         event: Any = advance(ticket.number, judging, None)
         while isinstance(event, Reached):
             outgoing.send(event)

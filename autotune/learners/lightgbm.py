@@ -43,7 +43,7 @@ class LightGBMParams:
     min_data_per_group: int = 100
     max_cat_to_onehot: int = 8
     max_bin: int = 255
-    max_rounds: int = 1000
+    max_rounds: int = 2000
 
     def __post_init__(self) -> None:
         check_parameters("lightgbm", self, _RULES)

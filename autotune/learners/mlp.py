@@ -1,4 +1,4 @@
-"""A multilayer perceptron: its training in lockstep, its pace, its device. `mlp_network` has all the torch."""
+"""A multilayer perceptron: its training in lockstep, its pace, its device. The torch is in `mlp_network`."""
 
 from __future__ import annotations
 
@@ -35,11 +35,14 @@ class MLP:
         FloatingPointError
             When a loss is no longer finite.
         """
-        from autotune.learners.mlp_network import Training, at_most_threads
+        from autotune.learners.mlp_network import MLPModel, begin_training
+        from autotune.learners.torch_training import at_most_threads
 
         n_threads = resources.threads if params.units >= WIDE_ENOUGH_FOR_THREADS else 1
         device = choose_device(resources.device)
-        trainings = [Training(member, params, seed=seed + index, device=device) for index, member in enumerate(members)]
+        trainings = [
+            begin_training(member, params, seed=seed + index, device=device) for index, member in enumerate(members)
+        ]
         everyone = tuple(range(len(members)))
         for number in range(1, params.epochs + 1):
             with at_most_threads(n_threads):
@@ -49,7 +52,7 @@ class MLP:
                 number,
                 everyone,
                 lambda: [training.predictions() for training in trainings],
-                lambda: [training.model() for training in trainings],
+                lambda: [MLPModel.of(training) for training in trainings],
             )
 
     def pace(self, params: MLPParams) -> Pace:

@@ -1,48 +1,25 @@
-"""What a multilayer perceptron can be told, and what follows from it for each step."""
+"""What a multilayer perceptron can be told."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 from autotune.learners.checks import check_parameters
+from autotune.learners.training_params import TRAINING_RULES, TrainingParams
 
-Optimizer = Literal["sgd", "adam", "adamw", "rmsprop", "adagrad"]
-Schedule = Literal["constant", "linear", "cosine", "one_cycle"]
 Activation = Literal["relu", "elu", "gelu", "silu", "mish", "selu"]
 Normalization = Literal["none", "batch", "layer"]
-ClassWeight = Literal["none", "balanced"]
-RegressionLoss = Literal["auto", "squared", "absolute", "huber"]
+
+_OF_THE_LOSS = ("label_smoothing", "class_weight", "loss")
 
 
-@dataclass(frozen=True, slots=True)
-class MLPParams:
-    """Parameters of the network and of its training.
+@dataclass(frozen=True, slots=True, repr=False)
+class MLPParams(TrainingParams):
+    """Parameters of the network, beside those of its training.
 
     Attributes
     ----------
-    learning_rate : float
-        Peak of the schedule.
-    batch_size : int
-        Rows a step, at most: an epoch of a small table has eight steps where batches of 16 rows allow it.
-    epochs : int
-        The horizon: the schedule ends there, the curve chooses the epoch.
-    optimizer : {"sgd", "adam", "adamw", "rmsprop", "adagrad"}
-        How gradients become steps.
-    momentum : float
-        Momentum of sgd and rmsprop.
-    nesterov : bool
-        Whether sgd looks ahead by its momentum.
-    weight_decay : float
-        Decay of weight matrices; biases, normalizations and embeddings have none. Decoupled from the gradient for
-        adamw, added to it for the others.
-    gradient_clip : float
-        Largest norm of a step's gradient; 0 for no limit.
-    schedule : {"constant", "linear", "cosine", "one_cycle"}
-        How the learning rate falls over the horizon; one_cycle first rises for 30 % of it.
-    warmup : float
-        Share of the horizon over which the learning rate rises from 0 before the schedule begins.
     layers, units : int
         Hidden layers and their width.
     activation : {"relu", "elu", "gelu", "silu", "mish", "selu"}
@@ -53,90 +30,38 @@ class MLPParams:
         Share of hidden values that a training step leaves out.
     embedding_size : int
         Numbers that stand for a level of a category.
-    label_smoothing : float
-        Share of a class's certainty that is spread over all classes.
-    class_weight : {"none", "balanced"}
-        Whether rows of rare classes count for more, so that all classes count the same.
-    loss : {"auto", "squared", "absolute", "huber"}
-        Loss of regression, on standardized values; auto follows the metric.
+
+    See Also
+    --------
+    TrainingParams : the parameters of the training, which this one has too.
+
+    Examples
+    --------
+    >>> MLPParams(units=64).layers
+    2
     """
 
-    learning_rate: float = 2e-3
-    batch_size: int = 256
-    epochs: int = 60
-    optimizer: Optimizer = "adamw"
-    momentum: float = 0.9
-    nesterov: bool = True
-    weight_decay: float = 0.01
-    gradient_clip: float = 0.0
-    schedule: Schedule = "cosine"
-    warmup: float = 0.0
     layers: int = 2
     units: int = 128
     activation: Activation = "relu"
     normalization: Normalization = "batch"
     dropout: float = 0.2
     embedding_size: int = 8
-    label_smoothing: float = 0.0
-    class_weight: ClassWeight = "none"
-    loss: RegressionLoss = "auto"
 
     def __post_init__(self) -> None:
         check_parameters("mlp", self, _RULES)
 
+    def __repr__(self) -> str:
+        # the network stands between the steps and the loss, as in the space, which inheritance alone would put last
+        names = [field.name for field in fields(self) if field.name not in _OF_THE_LOSS]
+        return f"MLPParams({', '.join(f'{name}={getattr(self, name)!r}' for name in (*names, *_OF_THE_LOSS))})"
 
-_RULES: dict[str, range | tuple[float, float] | str] = {
-    "learning_rate": (1e-8, 100.0),
-    "batch_size": range(1, 10**7),
-    "epochs": range(1, 10**5),
-    "optimizer": " ".join(get_args(Optimizer)),
-    "momentum": (0.0, 0.9999),
-    "weight_decay": (0.0, 10.0),
-    "gradient_clip": (0.0, float("inf")),
-    "schedule": " ".join(get_args(Schedule)),
-    "warmup": (0.0, 0.9),
+
+_RULES: dict[str, range | tuple[float, float] | str] = TRAINING_RULES | {
     "layers": range(100),
     "units": range(1, 10**5),
     "activation": " ".join(get_args(Activation)),
     "normalization": " ".join(get_args(Normalization)),
     "dropout": (0.0, 0.95),
     "embedding_size": range(1, 1024),
-    "label_smoothing": (0.0, 0.9),
-    "class_weight": " ".join(get_args(ClassWeight)),
-    "loss": " ".join(get_args(RegressionLoss)),
 }
-
-
-def rate_factor(params: MLPParams, progress: float) -> float:
-    """Return the learning rate as a share of its peak at a point of the horizon between 0 and 1.
-
-    Examples
-    --------
-    >>> params = MLPParams(schedule="cosine", warmup=0.2)
-    >>> [round(rate_factor(params, progress), 2) for progress in (0.1, 0.2, 0.6, 1.0)]
-    [0.5, 1.0, 0.5, 0.0]
-    """
-    if progress < params.warmup:
-        return progress / params.warmup
-    progress = (progress - params.warmup) / (1 - params.warmup)
-    match params.schedule:
-        case "constant":
-            return 1.0
-        case "linear":
-            return 1 - progress
-        case "cosine":
-            return (1 + math.cos(math.pi * progress)) / 2
-        case "one_cycle":
-            return progress / 0.3 if progress < 0.3 else (1 + math.cos(math.pi * (progress - 0.3) / 0.7)) / 2
-
-
-def count_batches(n_rows: int, batch_size: int) -> int:
-    """Return the steps of an epoch: eight at least, unless batches would be under 16 rows; never one row of many.
-
-    Examples
-    --------
-    >>> [count_batches(n_rows, 256) for n_rows in (1, 10, 100, 1000, 10_000)]
-    [1, 1, 6, 8, 40]
-    """
-    wanted = max(math.ceil(n_rows / batch_size), min(8, n_rows // 16))
-    return max(1, min(wanted, n_rows // 2))  # a batch of one row has no variance to normalize by

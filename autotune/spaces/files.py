@@ -1,35 +1,35 @@
-"""Spaces from TOML files, with the line of everything that is wrong."""
+"""Spaces from TOML, YAML and JSON files, with the line and column of everything that is wrong."""
 
 from __future__ import annotations
 
-import re
-import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from autotune.errors import AutotuneError, SpaceError, raise_all
-from autotune.registry import unknown_name
-from autotune.spaces.params import Choice, Fixed, Float, Int, Parameter
-from autotune.spaces.space import VERSION, Config, Space
+from autotune.registry import nearest, unknown_name
+from autotune.spaces.checking import named_wrongly
+from autotune.spaces.document import MODEL, TOP
+from autotune.spaces.joining import extend, join
+from autotune.spaces.positions import KeyPath
+from autotune.spaces.ranges import is_whole
+from autotune.spaces.space import VERSION, Space
+from autotune.spaces.texts import SUFFIXES, parse, without_none_tables
 
-_TOP = ("version", "summary", "include", "start")
-_EXTRAS: Mapping[str, tuple[str, ...]] = {
-    "float": ("log", "default", "when"),
-    "int": ("log", "step", "default", "when"),
-    "choice": ("default", "when"),
-    "fixed": ("when",),
-}
+Check = Callable[[Space], list[AutotuneError]]
+"""Finds what else is wrong with a space, such as what only the learners know."""
 
 
-def read_space(path: Path) -> Space:
-    """Read a space from a TOML file.
+def read_space(path: Path, check: Check | None = None) -> Space:
+    """Read a space from a file.
 
     Parameters
     ----------
     path : Path
-        The file. ``include = ["other"]`` names built-in spaces or files beside this one.
+        A TOML, YAML or JSON file. ``include = ["other"]`` names built-in spaces or files beside this one.
+    check : callable, optional
+        Finds what else is wrong, so that all problems come at once.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def read_space(path: Path) -> Space:
     Raises
     ------
     SpaceError
-        When the file cannot be read, is no TOML, or holds anything wrong: all of it, each with its line.
+        When the file cannot be read, or holds anything wrong: all of it, each with its line and column.
 
     Examples
     --------
@@ -47,7 +47,38 @@ def read_space(path: Path) -> Space:
     >>> read_space(files("autotune.search_spaces") / "lightgbm.toml").name
     'lightgbm'
     """
-    return _read(Path(path), ())
+    return _checked(*_read(Path(path), ()), check)
+
+
+def read_document(document: Mapping[str, Any], name: str = "space", check: Check | None = None) -> Space:
+    """Read a space from a document of plain values, as `json.load` gives it.
+
+    Parameters
+    ----------
+    document : mapping
+        What a file would hold; files that it includes are looked for in the working folder.
+    name : str
+        What the space is called.
+    check : callable, optional
+        As for `read_space`.
+
+    Raises
+    ------
+    SpaceError
+        As `read_space`.
+
+    Examples
+    --------
+    >>> read_document({"version": 1, "knn": {"k": {"int": [1, 50]}}}).default("knn").params
+    {'k': 25}
+    """
+    plain = without_none_tables(dict(document))
+    return _checked(*_assemble(plain, {(): f"space {name!r}"}, Path(name), ()), check)
+
+
+def _checked(space: Space, problems: list[AutotuneError], check: Check | None) -> Space:
+    raise_all([*problems, *(check(space) if check else ())])
+    return space.replaced()
 
 
 def built_in_names() -> list[str]:
@@ -74,170 +105,136 @@ def built_in_path(name: str) -> Path:
     return _folder() / f"{name}.toml"
 
 
-def _read(path: Path, including: tuple[Path, ...]) -> Space:
+def _read(path: Path, including: tuple[Path, ...], where: str = "") -> tuple[Space, list[AutotuneError]]:
     if path.resolve() in including:
-        raise SpaceError("include goes round in a circle", str(path), "take one of the includes out")
-    text = _text(path)
-    places = _places(path.name, text)
-    document = _parse(path, text)
-    problems = list(_top_problems(document, path.name, places))
-    learners: dict[str, dict[str, Parameter]] = {}
-    for learner, table in document.items():
-        if learner not in _TOP and isinstance(table, dict):
-            learners[learner] = dict(_parameters(learner, table, places, problems))
-    raise_all(problems)
-    where = places.get(("include",), path.name)
-    spaces = [_included(name, path, including, where) for name in document.get("include", [])]
-    return _assemble(path, document, learners, spaces, places)
+        circle = " includes ".join(each.name for each in (*including[including.index(path.resolve()) :], path))
+        raise SpaceError(f"include goes round in a circle: {circle}", where, "take one of the includes out")
+    document, places = parse(_text(path, where), path.suffix.lower(), path.name)
+    return _assemble(document, places, path, including)
 
 
 def _assemble(
-    path: Path,
-    document: Mapping[str, Any],
-    learners: Mapping[str, Mapping[str, Parameter]],
-    included: list[Space],
-    places: Mapping[tuple[str, ...], str],
-) -> Space:
-    joined: Space | None = None
-    for space in included:
-        joined = space if joined is None else joined | space
-    all_learners = {**(joined.learners if joined else {}), **learners}
-    only = next(iter(all_learners)) if len(all_learners) == 1 else None
-    starts = [_start(entry, only) for entry in document.get("start", [])]
+    document: dict[str, Any], places: dict[KeyPath, str], path: Path, including: tuple[Path, ...]
+) -> tuple[Space, list[AutotuneError]]:
+    """Make a space of a document and what it includes, unchecked, with all problems of both."""
+    problems = list(_top_problems(document, places))
+    own = _own_tables(document, places, path.stem)
+    problems += _model_problems(own.models, places)
+    included: Space | None = None
+    for number, name in enumerate(_names(document)):
+        where = f"{places.get(('include', str(number)), places[()])} include.{number}"
+        try:
+            space, found = _read(_included_path(name, path, where), (*including, path.resolve()), where)
+        except SpaceError as error:
+            problems.append(error)
+            continue
+        problems += found
+        included = space if included is None else join(included, space, checked=False)
+    if included is None:
+        return own, [*problems, *(own.problems() if own.learners or not problems else ())]
+    joined = extend(included, own)
+    return joined, [*problems, *own.unread, *(joined.problems() if joined.learners or not problems else ())]
+
+
+def _own_tables(document: Mapping[str, Any], places: Mapping[KeyPath, str], name: str) -> Space:
+    tables = {name: table for name, table in document.items() if name not in TOP and isinstance(table, dict)}
     return Space(
-        all_learners,
-        starts=[*starts, *(s for s in (joined.starts if joined else ()) if s.learner not in learners)],
-        name=path.stem,
-        summary=document.get("summary", ""),
-        places={**(joined.places if joined else {}), **places},
+        {name: {key: entry for key, entry in table.items() if key != MODEL} for name, table in tables.items()},
+        starts=_tables(document, "start"),
+        forbid=_tables(document, "forbid"),
+        models={name: table[MODEL] for name, table in tables.items() if MODEL in table},
+        name=name,
+        summary=str(document.get("summary", "")),
+        places=places,
+        checked=False,
     )
 
 
-def _text(path: Path) -> str:
+def _text(path: Path, where: str) -> str:
+    """Read a file; where it is included, that place is named when it cannot be read."""
+    name = f"the file {str(path)!r}" if where else "the file"
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise SpaceError("there is no such file", str(path), "tune spaces lists the built-in ones") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SpaceError(f"the file cannot be read: {error}", str(path)) from None
+        close = _beside(path)
+        hint = (close.name if where else str(close)) if close else "tune spaces lists the built-in ones"
+        raise SpaceError(f"{name} does not exist", where or str(path), hint) from None
+    except UnicodeDecodeError as error:
+        problem = f"{name} is no UTF-8: byte {error.start + 1} is 0x{error.object[error.start]:02x}"
+        raise SpaceError(problem, where or str(path), "save it as UTF-8") from None
+    except OSError as error:
+        raise SpaceError(f"{name} cannot be read: {error.strerror}", where or str(path), "name a file") from None
 
 
-def _parse(path: Path, text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SpaceError(f"the file is no TOML: {error}", str(path)) from None
+def _beside(path: Path) -> Path | None:
+    """Return the file of the same folder that is spelled most like a missing one."""
+    if not path.parent.is_dir():
+        return None
+    close = nearest(path.name, (each.name for each in path.parent.iterdir() if each.suffix.lower() in SUFFIXES))
+    return path.with_name(close) if close else None
 
 
-def _top_problems(
-    document: Mapping[str, Any], file: str, places: Mapping[tuple[str, ...], str]
-) -> Iterator[AutotuneError]:
-    if document.get("version") != VERSION:
-        found = document.get("version", "none")
-        yield SpaceError(f"version {found!r} of the format is not known", file, f"version = {VERSION}")
+def _tables(document: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    entries = document.get(name, [])
+    return [entry if isinstance(entry, dict) else {} for entry in entries] if isinstance(entries, list) else []
+
+
+def _top_problems(document: Mapping[str, Any], places: Mapping[KeyPath, str]) -> Iterator[AutotuneError]:
+
+    def at(*path: str) -> str:
+        return f"{places.get(path, places[()])} {'.'.join(path)}"
+
+    version = document.get("version")
+    if version is None:
+        yield SpaceError("the version of the format is not given", at("version"), "version = 1")
+    elif not is_whole(version) or version != VERSION:
+        yield SpaceError(f"version {version!r} of the format is not known", at("version"), "version = 1")
     for key, value in document.items():
-        if key not in _TOP and not isinstance(value, dict):
-            yield _unknown("key", key, _TOP, places.get((key,), file))
+        if key not in TOP and not isinstance(value, dict):
+            yield _not_a_table(key, value, at(key))
+    if not isinstance(document.get("summary", ""), str):
+        yield SpaceError(f"summary is a text, found {document['summary']!r}", at("summary"), 'summary = "..."')
     include = document.get("include", [])
     if not (isinstance(include, list) and all(isinstance(name, str) for name in include)):
-        yield SpaceError(f"include is a list of names, found {include!r}", places.get(("include",), file))
-    start = document.get("start", [])
-    if not (isinstance(start, list) and all(isinstance(entry, dict) for entry in start)):
-        yield SpaceError("start is a list of tables", places.get(("start",), file), "[[start]]")
+        yield SpaceError(f"include is a list of names, found {include!r}", at("include"), 'include = ["lightgbm"]')
+    for name in ("start", "forbid"):
+        entries = document.get(name, [])
+        if not (isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries)):
+            yield SpaceError(f"{name} is a list of tables, found {entries!r}", at(name), f"[[{name}]]")
 
 
-def _included(name: str, path: Path, including: tuple[Path, ...], where: str) -> Space:
-    beside = path.parent / name
-    if beside.suffix != ".toml" and name not in built_in_names():
-        raise _unknown("search space", name, built_in_names(), where)
-    source = beside if beside.suffix == ".toml" else built_in_path(name)
-    return _read(source, (*including, path.resolve()))
+def _not_a_table(key: str, value: Any, where: str) -> AutotuneError:
+    """Return what is wrong with a key at the top that holds no table, as learners do."""
+    close = nearest(key, TOP)
+    if close is None and (value is None or isinstance(value, list)):
+        hint = f"{key}: {{}}" if value is None else f"[{key}]"
+        return SpaceError(f"{key!r} is a learner's table of parameters, found {value!r}", where, hint)
+    hint = close or f"one of: {', '.join(TOP)}; parameters stand below [lightgbm], or another learner's name"
+    return SpaceError(f"no key named {key!r}", where, hint)
 
 
-def _start(entry: Mapping[str, Any], only: str | None) -> Config:
-    values = dict(entry)
-    learner = values.pop("learner", only)
-    return Config("" if learner is None else str(learner), values)
+def _model_problems(models: Mapping[str, Any], places: Mapping[KeyPath, str]) -> Iterator[AutotuneError]:
+    for learner, model in models.items():
+        if not (isinstance(model, str) and ":" in model):
+            where = f"{places.get((learner, MODEL), places[()])} {learner}.{MODEL}"
+            problem = f"model names a module and a class or function of it, found {model!r}"
+            yield SpaceError(problem, where, 'model = "sklearn.svm:SVC"')
 
 
-def _parameters(
-    learner: str,
-    table: Mapping[str, Any],
-    places: Mapping[tuple[str, ...], str],
-    problems: list[AutotuneError],
-) -> Iterator[tuple[str, Parameter]]:
-    for key, entry in table.items():
-        where = f"{places.get((learner, key)) or places[()]}, [{learner}.{key}]"
-        if not isinstance(entry, dict):
-            yield key, Fixed(entry)
-            continue
-        found = list(_entry_problems(key, entry, where))
-        if not found:
-            parameter = _parameter(entry)
-            found = [SpaceError(f"{key}: {problem}", where) for problem in parameter.problems()]
-            yield key, parameter
-        problems.extend(found)
+def _names(document: Mapping[str, Any]) -> list[str]:
+    include = document.get("include", [])
+    return [name for name in include if isinstance(name, str)] if isinstance(include, list) else []
 
 
-def _entry_problems(key: str, entry: Mapping[str, Any], where: str) -> Iterator[AutotuneError]:
-    kinds = [kind for kind in _EXTRAS if kind in entry]
-    if len(kinds) != 1:
-        unknown = [word for word in entry if word not in {*_EXTRAS, "log", "step", "default", "when"}]
-        if unknown:
-            yield _unknown("kind of parameter", unknown[0], _EXTRAS, where)
-        else:
-            yield SpaceError(f"{key} is of {len(kinds)} kinds", where, f"one of: {', '.join(_EXTRAS)}")
-        return
-    kind = kinds[0]
-    for word in entry:
-        if word not in (kind, *_EXTRAS[kind]):
-            yield _unknown(f"key of {'an' if kind == 'int' else 'a'} {kind} parameter", word, _EXTRAS[kind], where)
-    bounds = entry[kind]
-    if kind in ("float", "int") and not (isinstance(bounds, list) and len(bounds) == 2):
-        yield SpaceError(f"{key}: bounds are a list of two numbers, found {bounds!r}", where, f"{kind} = [0, 1]")
-    if kind == "choice" and not isinstance(bounds, list):
-        yield SpaceError(f"{key}: options are a list, found {bounds!r}", where, 'choice = ["a", "b"]')
-    if not isinstance(entry.get("when", {}), dict):
-        yield SpaceError(f"{key}: when is a table, found {entry['when']!r}", where, 'when = { optimizer = "sgd" }')
-    if not isinstance(entry.get("log", False), bool):
-        yield SpaceError(f"{key}: log is true or false, found {entry['log']!r}", where)
-
-
-def _parameter(entry: Mapping[str, Any]) -> Parameter:
-    rest = {name: value for name, value in entry.items() if name not in _EXTRAS}
-    if "float" in entry:
-        return Float(*entry["float"], **rest)
-    if "int" in entry:
-        return Int(*entry["int"], **rest)
-    if "choice" in entry:
-        return Choice(tuple(entry["choice"]), **rest)
-    return Fixed(entry["fixed"], **rest)
-
-
-def _unknown(noun: str, name: str, known: Any, where: str) -> SpaceError:
-    error = unknown_name(noun, name, known, where)
-    return SpaceError(error.problem, error.where, error.hint)
-
-
-_TABLE = re.compile(r"\s*\[\[?\s*([\w.\-\"]+)\s*\]\]?")
-_KEY = re.compile(r"\s*([\w\-\"]+)\s*=")
-
-
-def _places(file: str, text: str) -> dict[tuple[str, ...], str]:
-    """Find the line of every table and key; tomllib keeps no positions."""
-    places: dict[tuple[str, ...], str] = {(): file}
-    table: tuple[str, ...] = ()
-    starts = 0
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := _TABLE.match(line):
-            table = tuple(header[1].replace('"', "").split("."))
-            if table == ("start",):
-                table = ("start", str(starts))
-                starts += 1
-            places[table] = f"{file}:{number}"
-        elif key := _KEY.match(line):
-            places[(*table, key[1].strip('"'))] = f"{file}:{number}"
-    return places
+def _included_path(name: Any, path: Path, where: str) -> Path:
+    if str(name).endswith(SUFFIXES):
+        return path.parent / str(name)
+    for suffix in SUFFIXES:
+        if (path.parent / f"{name}{suffix}").is_file() and name not in built_in_names():
+            return path.parent / f"{name}{suffix}"
+    if name not in built_in_names():
+        raise named_wrongly(unknown_name("search space", name, built_in_names(), where))
+    return built_in_path(name)
 
 
 def _folder() -> Path:

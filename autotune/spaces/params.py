@@ -1,13 +1,48 @@
-"""Parameters as values: Float, Int, Choice and Fixed, each with a default and the condition under which it exists."""
+"""Parameters as values: Float, Int, Choice, Fixed and Derived, each with the condition under which it exists."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from enum import Enum
+from typing import Any, ClassVar, Final, TypeAlias
 
 from autotune.errors import SpaceError
+from autotune.spaces.formula import FormulaError, parse_formula
+from autotune.spaces.ranges import (
+    NOT_PLAIN,
+    Problem,
+    default_problem,
+    exponent,
+    frozen_value,
+    int_range_problems,
+    is_number,
+    is_one_of,
+    is_plain,
+    is_power_of_two,
+    is_whole,
+    middle,
+    option_problems,
+    range_problems,
+    same_value,
+    shown,
+    special_problems,
+    weight_problems,
+    wrong_option,
+)
+
+
+class Unset(Enum):
+    """The default of a default: None is a value that a parameter may have."""
+
+    UNSET = "not given"
+
+    def __repr__(self) -> str:
+        return "UNSET"
+
+
+UNSET: Final = Unset.UNSET
 
 Condition: TypeAlias = Mapping[str, tuple[Any, ...]]
 """Parents and the values that they must have: all parents, any of their values."""
@@ -22,49 +57,68 @@ class Float:
     low, high : float
         The bounds.
     log : bool
-        Search the logarithm; needs ``low > 0``.
+        Search the logarithm; needs ``low > 0`` and no step.
     default : float, optional
         Tried first; the middle of the range (of its logarithm) when left out.
     when : mapping, optional
         Parents and the values that they must have for this parameter to exist.
+    step : float, optional
+        Distance of neighbouring values, from `low` on.
+    special : sequence, optional
+        Values beside the range, such as 0 beside a logarithmic one, or a text; ``or`` in a file.
 
     Examples
     --------
-    >>> Float(1e-4, 1e-2, log=True).admits(0.5)
+    >>> Float(1e-4, 1e-2, log=True, special=[0.0]).admits(0.5)
     False
     """
+
+    kind: ClassVar[str] = "float"
 
     low: float
     high: float
     log: bool = False
-    default: float | None = None
+    default: Any = UNSET
     when: Condition = field(default_factory=dict)
+    step: float | None = None
+    special: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "when", normalize_condition(self.when))
-        if any(_range_problems(self.low, self.high, self.log)):
+        _normalize(self)
+        if any(range_problems(self)):
             return
-        for bound in ("low", "high"):  # 0 and 0.0 make one space, with one fingerprint
-            object.__setattr__(self, bound, float(getattr(self, bound)))
-        if self.default is None:
-            object.__setattr__(self, "default", _middle(self.low, self.high, self.log))
-        elif _is_number(self.default):
+        for name in ("low", "high", "step"):  # 0 and 0.0 make one space, with one fingerprint
+            if is_number(getattr(self, name)):
+                object.__setattr__(self, name, float(getattr(self, name)))
+        if self.default is UNSET:
+            centre = middle(self.low, self.high, self.log)
+            object.__setattr__(self, "default", centre if self.step is None else self._on_grid(centre))
+        elif is_number(self.default) and not is_one_of(self.default, self.special):
             object.__setattr__(self, "default", float(self.default))
 
     def admits(self, value: Any) -> bool:
-        """Return whether the value is in the range."""
-        return _is_number(value) and self.low <= value <= self.high
+        """Return whether the value is in the range and on its steps, or a special one."""
+        if is_one_of(value, self.special):
+            return True
+        slack = 1e-9 * (self.step or 0)  # 0.1 + 2 * 0.1 is above 0.3, and samplers may say it
+        inside = is_number(value) and self.low - slack <= value <= self.high + slack
+        return inside and (self.step is None or math.isclose(value, self._on_grid(value), abs_tol=slack))
 
-    def problems(self) -> Iterator[str]:
+    def problems(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameter as it is written."""
-        found = list(_range_problems(self.low, self.high, self.log))
+        found = list(range_problems(self))
         yield from found
-        if not found and self.default is not None and not self.admits(self.default):
-            yield f"default {self.default!r} is not in [{self.low}, {self.high}]"
+        yield from special_problems(self)
+        if not found and not self.admits(self.default):
+            yield default_problem(self)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the parameter as a space file writes it."""
-        return _document({"float": [self.low, self.high]}, self, log=self.log)
+    def extremes(self) -> tuple[Any, ...]:
+        """Return values whose being right makes all others right: the bounds and the special ones."""
+        return (self.low, self.high, *self.special)
+
+    def _on_grid(self, value: float) -> float:
+        assert self.step is not None
+        return min(self.high, self.low + round((value - self.low) / self.step) * self.step)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,63 +137,94 @@ class Int:
         Tried first; the middle of the range when left out.
     when : mapping, optional
         Parents and the values that they must have for this parameter to exist.
+    scale : {"pow2"}, optional
+        Only powers of two; the sampler sees their exponents, in order.
+    special : sequence, optional
+        Values beside the range, such as None; ``or`` in a file.
+    fidelity : bool
+        The resource of training, such as epochs: every trial may go up to `high`, and its curve chooses where it ends.
 
     Examples
     --------
-    >>> Int(16, 512, log=True).default
-    91
+    >>> Int(16, 512, scale="pow2").default
+    64
+    >>> Int(16, 512, scale="pow2").admits(100)
+    False
     """
+
+    kind: ClassVar[str] = "int"
 
     low: int
     high: int
     log: bool = False
     step: int = 1
-    default: int | None = None
+    default: Any = UNSET
     when: Condition = field(default_factory=dict)
+    scale: str | None = None
+    special: tuple[Any, ...] = ()
+    fidelity: bool = False
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "when", normalize_condition(self.when))
-        if self.default is None and not any(self.problems()):
-            steps = round((_middle(self.low, self.high, self.log) - self.low) / self.step)
-            object.__setattr__(self, "default", self.low + steps * self.step)
+        _normalize(self)
+        if any(int_range_problems(self)):
+            return
+        if self.fidelity:
+            object.__setattr__(self, "default", self.high if self.default is UNSET else self.default)
+        elif self.default is UNSET:
+            object.__setattr__(self, "default", self._middle())
 
     def admits(self, value: Any) -> bool:
-        """Return whether the value is a whole number of the range."""
-        return _is_whole(value) and self.low <= value <= self.high and (value - self.low) % self.step == 0
+        """Return whether the value is a whole number of the range and its scale, or a special one."""
+        if is_one_of(value, self.special):
+            return True
+        inside = is_whole(value) and self.low <= value <= self.high
+        return inside and (is_power_of_two(value) if self.scale else (value - self.low) % self.step == 0)
 
-    def problems(self) -> Iterator[str]:
+    def problems(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameter as it is written."""
-        if not (_is_whole(self.low) and _is_whole(self.high)):
-            yield f"bounds of an int are whole numbers, found [{self.low!r}, {self.high!r}]"
-            return
-        found = list(_range_problems(self.low, self.high, self.log))
+        found = list(int_range_problems(self))
         yield from found
-        if not _is_whole(self.step) or self.step < 1:
-            yield f"step {self.step!r} is no whole number of at least 1"
-        elif self.log and self.step != 1:
-            yield "log and step exclude each other"
-        elif (self.high - self.low) % self.step:
-            yield f"step {self.step} does not divide {self.high} - {self.low}"
-        elif not found and self.default is not None and not self.admits(self.default):
-            yield f"default {self.default!r} is not a value of [{self.low}, {self.high}]"
+        yield from special_problems(self)
+        if self.fidelity and not found:
+            yield from self._fidelity_problems()
+        elif not found and not self.admits(self.default):
+            yield default_problem(self)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the parameter as a space file writes it."""
-        return _document({"int": [self.low, self.high]}, self, log=self.log, step=self.step if self.step > 1 else None)
+    def extremes(self) -> tuple[Any, ...]:
+        """Return values whose being right makes all others right: the bounds and the special ones."""
+        return (self.low, self.high, *self.special)
+
+    def _middle(self) -> int:
+        if self.scale:
+            return int(2 ** ((exponent(self.low) + exponent(self.high)) // 2))
+        return self.low + round((middle(self.low, self.high, self.log) - self.low) / self.step) * self.step
+
+    def _fidelity_problems(self) -> Iterator[Problem]:
+        if self.low != 1:
+            yield Problem("int", f"a fidelity begins at 1, found {self.low}", f"int = [1, {self.high}]")
+        if self.default != self.high:
+            yield Problem("default", "a fidelity has no default: the curve chooses", "leave default out")
+        for word, given in (("log", self.log), ("step", self.step != 1), ("scale", self.scale), ("or", self.special)):
+            if given:
+                yield Problem(word, f"a fidelity is not sampled, so {word} means nothing", f"leave {word} out")
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of several values: texts, numbers, booleans or None.
+    """One of several values: texts, numbers, booleans, None, or lists of these.
 
     Parameters
     ----------
     options : sequence
-        The values.
+        The values; lists become tuples.
     default : optional
         Tried first; the first option when left out.
     when : mapping, optional
         Parents and the values that they must have for this parameter to exist.
+    ordered : bool
+        The options stand in an order that the sampler shall see.
+    weights : sequence of float, optional
+        How often each option is drawn, in relation to the others, while nothing is known yet.
 
     Examples
     --------
@@ -147,42 +232,36 @@ class Choice:
     'adamw'
     """
 
+    kind: ClassVar[str] = "choice"
+
     options: tuple[Any, ...]
-    default: Any = None
+    default: Any = UNSET
     when: Condition = field(default_factory=dict)
+    ordered: bool = False
+    weights: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "when", normalize_condition(self.when))
-        options: Any = self.options
-        if isinstance(options, Iterable) and not isinstance(options, str):
-            object.__setattr__(self, "options", tuple(options))
-        if self.default is None and not any(self.problems()):
+        _normalize(self)
+        if self.default is UNSET and not any(option_problems(self)):
             object.__setattr__(self, "default", self.options[0])
 
     def admits(self, value: Any) -> bool:
         """Return whether the value is one of the options; True is not 1."""
-        return any(same_value(option, value) for option in self.options)
+        return is_one_of(value, self.options)
 
-    def problems(self) -> Iterator[str]:
+    def problems(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameter as it is written."""
-        options: Any = self.options
-        if not isinstance(options, tuple):
-            yield f"options are a list, found {options!r}"
+        found = list(option_problems(self))
+        yield from found
+        if found:
             return
-        if not self.options:
-            yield "a choice needs at least one option"
-        for option in self.options:
-            if not isinstance(option, (str, int, float, bool, type(None))):
-                yield f"option {option!r} is neither text, number, true nor false"
-        for index, option in enumerate(self.options):
-            if option in self.options[:index]:
-                yield f"option {option!r} stands there twice"
-        if self.options and self.default is not None and not self.admits(self.default):
-            yield f"default {self.default!r} is none of {list(self.options)}"
+        if not self.admits(self.default):
+            yield wrong_option(self)
+        yield from weight_problems(self)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the parameter as a space file writes it."""
-        return _document({"choice": list(self.options)}, self)
+    def extremes(self) -> tuple[Any, ...]:
+        """Return all options."""
+        return self.options
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +271,7 @@ class Fixed:
     Parameters
     ----------
     value
-        The value.
+        The value; a list becomes a tuple.
     when : mapping, optional
         Parents and the values that they must have for this parameter to exist.
 
@@ -202,11 +281,13 @@ class Fixed:
     False
     """
 
+    kind: ClassVar[str] = "fixed"
+
     value: Any
     when: Condition = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "when", normalize_condition(self.when))
+        _normalize(self)
 
     @property
     def default(self) -> Any:
@@ -217,22 +298,71 @@ class Fixed:
         """Return whether it is the value."""
         return same_value(self.value, value)
 
-    def problems(self) -> Iterator[str]:
-        """Yield nothing: any value can be fixed."""
-        yield from ()
+    def problems(self) -> Iterator[Problem]:
+        """Yield what is wrong: a value that no file can hold."""
+        if not (is_plain(self.value) or is_whole(self.value)):
+            hint = "a finite number" if isinstance(self.value, float) else f'fixed = "{self.value}" for a text'
+            yield Problem("fixed", f"the value {shown(self.value)} is {NOT_PLAIN}", hint)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the parameter as a space file writes it."""
-        document = {"fixed": self.value}
-        return document | ({"when": _plain(self.when)} if self.when else {})
-
-
-Parameter: TypeAlias = Float | Int | Choice | Fixed
+    def extremes(self) -> tuple[Any, ...]:
+        """Return the value."""
+        return (self.value,)
 
 
-def same_value(left: Any, right: Any) -> bool:
-    """Return whether two values are equal and of one kind: 1 equals 1.0, but not True."""
-    return bool(left == right) and isinstance(left, bool) == isinstance(right, bool)
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """A value computed from other parameters of the learner: arithmetic, never code.
+
+    Parameters
+    ----------
+    formula : str
+        Numbers, names of parameters, ``+ - * / // % **``, brackets, and the functions of `autotune.spaces.formula`.
+    when : mapping, optional
+        Parents and the values that they must have for this parameter to exist.
+
+    Examples
+    --------
+    >>> Derived("learning_rate * batch_size / 256").value({"learning_rate": 0.1, "batch_size": 512})
+    0.2
+    """
+
+    kind: ClassVar[str] = "derived"
+
+    formula: str
+    when: Condition = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _normalize(self)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters that it is computed from; none where the formula is wrong."""
+        return () if any(self.problems()) else parse_formula(self.formula).names
+
+    def value(self, values: Mapping[str, Any]) -> float | int:
+        """Compute it; raises FormulaError where the arithmetic has no finite result."""
+        return parse_formula(self.formula).value(values)
+
+    def problems(self) -> Iterator[Problem]:
+        """Yield what is wrong with the formula as it is written."""
+        try:
+            parse_formula(self.formula)
+        except FormulaError as error:
+            yield Problem("derived", str(error), error.hint)
+
+
+Parameter: TypeAlias = Float | Int | Choice | Fixed | Derived
+
+
+def Bool(default: bool = False, when: Any = None) -> Choice:  # noqa: N802  it stands beside Float and Int
+    """Return a parameter that is true or false.
+
+    Examples
+    --------
+    >>> Bool().options
+    (False, True)
+    """
+    return Choice((False, True), default=default, when=when or {})
 
 
 def normalize_condition(when: Any) -> Condition:
@@ -240,39 +370,17 @@ def normalize_condition(when: Any) -> Condition:
     if not isinstance(when, Mapping):
         raise SpaceError(f"when is a table, found {when!r}", hint='when={"optimizer": "sgd"}')
     return {
-        parent: tuple(values) if isinstance(values, (list, tuple)) else (values,) for parent, values in when.items()
+        parent: frozen_value(values) if isinstance(values, (list, tuple)) else (values,)
+        for parent, values in when.items()
     }
 
 
-def _document(head: dict[str, Any], parameter: Float | Int | Choice, **extras: Any) -> dict[str, Any]:
-    document = head | {name: value for name, value in extras.items() if value}
-    document["default"] = parameter.default
-    if parameter.when:
-        document["when"] = _plain(parameter.when)
-    return document
-
-
-def _plain(when: Condition) -> dict[str, Any]:
-    return {parent: values[0] if len(values) == 1 else list(values) for parent, values in when.items()}
-
-
-def _middle(low: float, high: float, log: bool) -> float:
-    middle = math.sqrt(low) * math.sqrt(high) if log else low / 2 + high / 2
-    return float(min(max(middle, low), high))
-
-
-def _range_problems(low: Any, high: Any, log: bool) -> Iterator[str]:
-    if not (_is_number(low) and _is_number(high)):
-        yield f"bounds are two finite numbers, found [{low!r}, {high!r}]"
-    elif low >= high:
-        yield f"the lower bound {low} is not below the upper bound {high}"
-    elif log and low <= 0:
-        yield f"log needs a lower bound above 0, found {low}"
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
+def _normalize(parameter: Parameter) -> None:
+    """Bring what may be written in several ways into one: lists are tuples, and conditions hold tuples."""
+    object.__setattr__(parameter, "when", normalize_condition(parameter.when))
+    for name in ("options", "weights", "special", "value", "default"):
+        given = None if isinstance(parameter, Derived) else getattr(parameter, name, None)
+        if name in ("options", "weights", "special") and isinstance(given, Iterable) and not isinstance(given, str):
+            given = tuple(given)
+        if isinstance(given, (list, tuple)) and name in parameter.__slots__:
+            object.__setattr__(parameter, name, frozen_value(given))

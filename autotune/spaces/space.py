@@ -1,16 +1,19 @@
-"""Space: learners, their parameters, and the configurations to try first. A value; it knows no sampler."""
+"""Space: learners, their parameters, what is forbidden, and the configurations to try first. It knows no sampler."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from autotune.errors import AutotuneError, SpaceError, raise_all
-from autotune.registry import unknown_name
-from autotune.spaces.params import Choice, Fixed, Float, Int, Parameter, same_value
+from autotune.errors import AutotuneError, raise_all
+from autotune.spaces.checking import space_problems
+from autotune.spaces.forbid import Forbid
+from autotune.spaces.formula import FormulaError
+from autotune.spaces.params import Choice, Derived, Fixed, Float, Int, Parameter
+from autotune.spaces.ranges import frozen_value, same_value
+from autotune.spaces.tree import ancestors, parents_first
 
 VERSION = 1
 
@@ -24,11 +27,22 @@ class Config:
     learner : str
         The learner's name.
     params : mapping of str to value
-        Only parameters that exist under their conditions.
+        Only parameters that exist under their conditions; those whose names begin with ``_`` are only computed with.
     """
 
     learner: str
     params: Mapping[str, Any]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What the learner is given.
+
+        Examples
+        --------
+        >>> Config("mlp", {"_base": 0.1, "learning_rate": 0.2}).arguments
+        {'learning_rate': 0.2}
+        """
+        return {name: value for name, value in self.params.items() if not name.startswith("_")}
 
     def flat(self) -> dict[str, Any]:
         """Return ``{"learner": …, parameter: value, …}``, as reports show it."""
@@ -41,15 +55,22 @@ class Space:
     Parameters
     ----------
     learners : mapping of str to mapping of str to parameter
-        For each learner its parameters; a plain value stands for `Fixed`.
-    starts : sequence of Config, optional
+        For each learner its parameters; a plain value stands for `Fixed`, and a mapping such as
+        ``{"float": [0, 1]}`` for what a file would say with it.
+    starts : sequence of Config or mapping, optional
         Configurations tried after the defaults, in this order; values that are left out take their defaults.
+    forbid : sequence of Forbid or mapping, optional
+        What may not be tried together.
+    models : mapping of str to str or object, optional
+        Learners that are a person's own model: ``{"svc": "sklearn.svm:SVC"}``.
     name : str
         What the space is called in reports and study names.
     summary : str
         A sentence about it.
     places : mapping, optional
-        Where things stand in a file: ``("mlp", "dropout")`` to ``"my.toml:7"``, for errors.
+        Where things stand in a file: ``("mlp", "dropout")`` to ``"my.toml:7:1"``, for errors.
+    checked : bool
+        Raise where anything is wrong; without, `problems` tells.
 
     Raises
     ------
@@ -67,38 +88,51 @@ class Space:
         self,
         learners: Mapping[str, Mapping[str, Any]],
         *,
-        starts: Sequence[Config] = (),
+        starts: Sequence[Any] = (),
+        forbid: Sequence[Any] = (),
+        models: Mapping[str, Any] | None = None,
         name: str = "space",
         summary: str = "",
         places: Mapping[tuple[str, ...], str] | None = None,
+        checked: bool = True,
     ) -> None:
+        from autotune.spaces.document import read_learners
+
         self.name = name
         self.summary = summary
         self.places = dict(places or {})
-        self.learners: Mapping[str, Mapping[str, Parameter]] = {
-            learner: {key: _as_parameter(value) for key, value in self._table(learner, parameters).items()}
-            for learner, parameters in learners.items()
+        self.models = dict(models or {})
+        found, self.unread = read_learners(learners, self.place)
+        self.broken = {
+            (learner, key)
+            for learner, table in learners.items()
+            for key in ("", *(table if isinstance(table, Mapping) else ()))
+            if key not in ("", *found.get(learner, ())) or learner not in found
         }
-        self.starts = tuple(self._complete(start) for start in starts)
-        raise_all([*self._problems(), *self._start_problems()])
+        self.learners: Mapping[str, Mapping[str, Parameter]] = found
+        self.forbid = tuple(self._clause(each) for each in forbid)
+        self.given_starts = tuple(self._start(each) for each in starts)
+        self.starts: tuple[Config, ...] = ()
+        if checked:
+            raise_all(self.problems())
+            self.starts = tuple(_unique(self.completed(start.learner, start.params) for start in self.given_starts))
 
     @classmethod
     def from_file(cls, path: str | Path) -> Space:
-        """Read a space from a TOML file; see `autotune.spaces.files.read_space`."""
+        """Read a space from a TOML, YAML or JSON file; see `autotune.spaces.files.read_space`."""
         from autotune.spaces.files import read_space
 
         return read_space(Path(path))
 
-    def __or__(self, other: Space) -> Space:
-        """Join two spaces: the learners of both, the right one's where both have a learner of that name."""
-        starts = [start for start in self.starts if start.learner not in other.learners]
-        return Space(
-            {**self.learners, **other.learners},
-            starts=_alternate(starts, other.starts),
-            name=f"{self.name}+{other.name}",
-            summary=self.summary,
-            places={**self.places, **other.places},
-        )
+    def problems(self) -> list[AutotuneError]:
+        """Return everything that is wrong, each a SpaceError with its place."""
+        return [*self.unread, *space_problems(self, self.given_starts)]
+
+    def __or__(self, other: Any) -> Space:
+        """Join two spaces, or change one; see `autotune.spaces.joining.join`."""
+        from autotune.spaces.joining import join
+
+        return join(self, other)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Space) and self.to_dict() == other.to_dict()
@@ -121,102 +155,106 @@ class Space:
             Config(start.learner, {k: v for k, v in start.params.items() if k in learners[start.learner]})
             for start in self.starts
         ]
-        return Space(learners, starts=starts, name=self.name, summary=self.summary, places=self.places)
+        forbid = [clause for clause in self.forbid if set(clause.conditions) <= set(learners[clause.learner])]
+        return self.replaced(learners=learners, starts=starts, forbid=forbid)
+
+    def replaced(self, **changes: Any) -> Space:
+        """Return the space with some of its parts replaced."""
+        parts: dict[str, Any] = {
+            "learners": self.learners,
+            "starts": self.given_starts,
+            "forbid": self.forbid,
+            "models": self.models,
+            "name": self.name,
+            "summary": self.summary,
+            "places": self.places,
+        }
+        return Space(**parts | changes)
 
     def default(self, learner: str) -> Config:
         """Return the configuration of all defaults of a learner."""
-        return self._complete(Config(learner, {}))
+        return self.completed(learner, {})
+
+    def completed(self, learner: str, given: Mapping[str, Any]) -> Config:
+        """Return the configuration that has these values, and defaults and computed ones for the others."""
+        values: dict[str, Any] = {}
+        if learner in self.learners:
+            for key, parameter in self.active(learner, values):
+                if isinstance(parameter, Derived):
+                    values[key] = parameter.value(values)
+                else:
+                    values[key] = given.get(key, parameter.default)
+        left_over = {key: value for key, value in given.items() if key not in values}
+        return Config(learner, {**values, **left_over})
 
     def first_configurations(self) -> tuple[Config, ...]:
         """Return what is tried before the sampler: each learner's default, then the starts."""
-        return (*(self.default(learner) for learner in self.learners), *self.starts)
+        return tuple(_unique((*(self.default(learner) for learner in self.learners), *self.starts)))
 
     def active(self, learner: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Parameter]]:
         """Yield the parameters that exist, parents first, while the caller fills `values` in as they come."""
         parameters = self.learners[learner]
-        for key in _parents_first(parameters):
+        for key in parents_first(parameters):
             if holds(parameters[key], values):
                 yield key, parameters[key]
 
+    def allows(self, config: Config) -> bool:
+        """Return whether no clause forbids a configuration."""
+        return not any(clause.learner == config.learner and clause.matches(config.params) for clause in self.forbid)
+
+    def admits(self, config: Config) -> bool:
+        """Return whether a configuration is one of the space: it has the parameters that exist, with values of theirs.
+
+        Examples
+        --------
+        >>> Space({"knn": {"k": Int(1, 9)}}).admits(Config("knn", {"k": 10}))
+        False
+        """
+        if config.learner not in self.learners:
+            return False
+        values: dict[str, Any] = {}
+        for key, parameter in self.active(config.learner, values):
+            if key not in config.params or not _takes(parameter, config.params[key], values):
+                return False
+            values[key] = config.params[key]
+        return set(values) == set(config.params) and self.allows(config)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the space as a document of plain values: equal for equal spaces, whatever they are called."""
-        learners = {
-            learner: {key: parameter.to_dict() for key, parameter in parameters.items()}
-            for learner, parameters in self.learners.items()
-        }
-        return {"version": VERSION, **learners, "start": [start.flat() for start in self.starts]}
+        from autotune.spaces.document import to_document
+
+        return to_document(self)
 
     def place(self, *path: str) -> str:
-        """Return where something stands: the file's line when known, and the path in brackets."""
-        bracket = f"[{'.'.join(path)}]"
-        known = self.places.get(path)
-        return f"{known}, {bracket}" if known else f"space {self.name!r}, {bracket}"
+        """Return where something stands: the file's line and column when known, and the path."""
+        known = next((self.places[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self.places), None)
+        file = None if path else self.places.get(())
+        return f"{known or file or f'space {self.name!r}'} {'.'.join(path)}".strip()
 
-    def _complete(self, start: Config) -> Config:
-        values: dict[str, Any] = {}
-        if start.learner in self.learners:
-            for key, parameter in self.active(start.learner, values):
-                values[key] = start.params.get(key, parameter.default)
-        left_over = {key: value for key, value in start.params.items() if key not in values}
-        return Config(start.learner, {**values, **left_over})
+    def _clause(self, clause: Any) -> Forbid:
+        if isinstance(clause, Forbid):
+            return clause
+        conditions = dict(clause)
+        learner = conditions.pop("learner", self._only)
+        return Forbid("" if learner is None else str(learner), conditions)
 
-    def _table(self, learner: str, parameters: Any) -> Mapping[str, Any]:
-        if not isinstance(parameters, Mapping):
-            hint = f'{{"lightgbm": {{"{learner}": ...}}}}'
-            raise SpaceError(f"learner {learner!r} holds {parameters!r}, no parameters", self.place(learner), hint)
-        return parameters
+    def _start(self, start: Any) -> Config:
+        if isinstance(start, Config):
+            return start
+        values = dict(start)
+        learner = values.pop("learner", self._only)
+        frozen = {key: frozen_value(value) for key, value in values.items()}
+        return Config("" if learner is None else str(learner), frozen)
 
-    def _problems(self) -> Iterator[AutotuneError]:
-        if not self.learners:
-            yield SpaceError("a space needs at least one learner", f"space {self.name!r}")
-        for learner, parameters in self.learners.items():
-            for key, parameter in parameters.items():
-                for problem in parameter.problems():
-                    yield SpaceError(f"{key}: {problem}", self.place(learner, key))
-                yield from self._condition_problems(learner, key, parameter)
-
-    def _condition_problems(self, learner: str, key: str, parameter: Parameter) -> Iterator[AutotuneError]:
-        parameters = self.learners[learner]
-        for parent, values in parameter.when.items():
-            where = self.place(learner, key)
-            if parent == "task":
-                known = {"binary", "multiclass", "classification", "regression"}
-                for value in set(values) - known:
-                    yield _as_space_error(unknown_name("kind of task", value, known, where))
-            elif parent not in parameters:
-                yield _as_space_error(unknown_name("parameter to depend on", parent, parameters, where))
-            elif parent in _ancestors(parameters, parent):
-                yield SpaceError(f"{key} depends on {parent}, which depends on itself", where)
-            elif not values:
-                yield SpaceError(f"{key} exists for no value of {parent}", where, f"leave when or {key} out")
-            elif not any(parameters[parent].problems()):
-                for value in values:
-                    if not parameters[parent].admits(value):
-                        yield SpaceError(f"{key} exists when {parent} = {value!r}, which {parent} never is", where)
-
-    def _start_problems(self) -> Iterator[AutotuneError]:
-        for number, start in enumerate(self.starts):
-            where = self.place("start", str(number))
-            if not start.learner:
-                names = ", ".join(self.learners)
-                yield SpaceError("a start names no learner", where, f"learner = one of: {names}")
-                continue
-            if start.learner not in self.learners:
-                yield _as_space_error(unknown_name("learner of this space", start.learner, self.learners, where))
-                continue
-            parameters = self.learners[start.learner]
-            for key, value in start.params.items():
-                where = self.place("start", str(number), key)
-                if key not in parameters:
-                    yield _as_space_error(unknown_name(f"parameter of {start.learner!r}", key, parameters, where))
-                elif not holds(parameters[key], start.params):
-                    yield SpaceError(f"start: {key} does not exist under its condition", where, f"leave {key} out")
-                elif not any(parameters[key].problems()) and not parameters[key].admits(value):
-                    yield SpaceError(f"start: {key} = {value!r} is outside its range", where)
+    @property
+    def _only(self) -> str | None:
+        return next(iter(self.learners)) if len(self.learners) == 1 else None
 
 
 def holds(parameter: Parameter, values: Mapping[str, Any]) -> bool:
-    """Return whether a parameter exists, given its parents' values."""
+    """Return whether a parameter exists, given the values of what it depends on."""
+    if isinstance(parameter, Derived) and any(name not in values for name in parameter.names):
+        return False
     return all(
         parent in values and any(same_value(values[parent], allowed) for allowed in admitted)
         for parent, admitted in parameter.when.items()
@@ -224,12 +262,26 @@ def holds(parameter: Parameter, values: Mapping[str, Any]) -> bool:
     )
 
 
-def _as_parameter(value: Any) -> Parameter:
-    return value if isinstance(value, (Float, Int, Choice, Fixed)) else Fixed(value)
+def _takes(parameter: Parameter, value: Any, values: Mapping[str, Any]) -> bool:
+    match parameter:
+        case Derived():
+            try:
+                return same_value(parameter.value(values), value)
+            except FormulaError:
+                return False
+        case Int(fidelity=True):
+            return same_value(parameter.high, value)
+        case Float() | Int() | Choice() | Fixed():
+            return parameter.admits(value)
 
 
-def _as_space_error(error: AutotuneError) -> SpaceError:
-    return SpaceError(error.problem, error.where, error.hint)
+def _unique(configs: Any) -> Iterator[Config]:
+    seen: list[tuple[str, str]] = []
+    for config in configs:
+        key = (config.learner, repr(sorted(config.params.items())))
+        if key not in seen:
+            seen.append(key)
+            yield config
 
 
 def _without_task(parameter: Parameter) -> Parameter:
@@ -238,24 +290,5 @@ def _without_task(parameter: Parameter) -> Parameter:
 
 def _on_task(parameters: Mapping[str, Parameter], key: str, names: set[str]) -> bool:
     """Return whether a parameter and all that it depends on exist for a task that goes by these names."""
-    line = [parameters[each].when.get("task") for each in (key, *_ancestors(parameters, key)) if each in parameters]
+    line = [parameters[each].when.get("task") for each in (key, *ancestors(parameters, key)) if each in parameters]
     return all(tasks is None or names & set(tasks) for tasks in line)
-
-
-def _alternate(left: Sequence[Config], right: Sequence[Config]) -> list[Config]:
-    return [start for pair in zip_longest(left, right) for start in pair if start is not None]
-
-
-def _ancestors(parameters: Mapping[str, Parameter], key: str) -> set[str]:
-    found: set[str] = set()
-    waiting = list(parameters[key].when)
-    while waiting:
-        parent = waiting.pop()
-        if parent not in found:
-            found.add(parent)
-            waiting.extend(parameters[parent].when if parent in parameters else ())
-    return found
-
-
-def _parents_first(parameters: Mapping[str, Parameter]) -> list[str]:
-    return sorted(parameters, key=lambda key: len(_ancestors(parameters, key)))

@@ -30,6 +30,10 @@ PEERS_NEEDED = 2
 """Fewer scores than this at a rung decide nothing."""
 
 
+N_STARTUP_TRIALS = 10
+"""Finished trials before a sampler learns from them; until then it draws at random, as Optuna's own do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pruner:
     """Two rules that say whether a trial may go on; larger scores are better here.
@@ -49,7 +53,7 @@ class Pruner:
 def _tpe(seed: int) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of the argument `group`
-        return optuna.samplers.TPESampler(seed=seed, group=True)
+        return optuna.samplers.TPESampler(seed=seed, group=True, n_startup_trials=N_STARTUP_TRIALS)
 
 
 def _random(seed: int) -> BaseSampler:
@@ -57,7 +61,7 @@ def _random(seed: int) -> BaseSampler:
 
 
 def _gp(seed: int) -> BaseSampler:
-    return optuna.samplers.GPSampler(seed=seed)
+    return optuna.samplers.GPSampler(seed=seed, n_startup_trials=N_STARTUP_TRIALS)
 
 
 def _qmc(seed: int) -> BaseSampler:

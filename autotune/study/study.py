@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -14,31 +13,32 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from autotune.errors import StudyMismatchError
 from autotune.registry import unknown_name
+from autotune.spaces.draws import enumerate_space
+from autotune.spaces.ranges import frozen_value
 from autotune.spaces.space import Config, Space
+from autotune.study.identity import IDENTITY, SEED, check_identity, describe, was_left_bare
 from autotune.study.owner import is_dead, this_owner
+from autotune.study.propose import config_key, propose
 from autotune.study.records import TrialRecord, ranked
 from autotune.study.rungs import Rungs
 from autotune.study.strategies import Pruner, fixed_sampler, trial_seed
-from autotune.study.suggest import as_suggestions, suggest
+from autotune.study.suggest import as_suggestions, from_trial, from_values, suggest
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
     from autotune.evaluation import Evaluation, Progress
 
-IDENTITY = "autotune:identity"
-SEED = "autotune:seed"
 BASELINE = "autotune:baseline"
-VERSIONS = "autotune:versions"
 LOOKS = "autotune:looks"
 OWNER = "autotune:owner"
 OUTCOME = "autotune:outcome"
 FAILED = "failed"
 
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+LISTED_AT_MOST = 10_000
+"""A finite space of no more configurations is tried without repetition until none is left."""
 
-DESCRIBED_WITHIN_SECONDS = 5.0
-"""How long to wait for another process to describe a study that it has just created."""
+FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ class TuningStudy:
         self._sampler = sampler
         self._rungs = Rungs(pruner, maximize=self.maximize)
         self._first = space.first_configurations()
+        self._listed = enumerate_space(space, LISTED_AT_MOST) or []
         self._running: dict[int, tuple[Trial, Config, dict[int, float]]] = {}
         self._best: TrialRecord | None = None
         for record in self.records():
@@ -92,18 +93,27 @@ class TuningStudy:
         """Number of COMPLETE and PRUNED trials."""
         return len(self.optuna.get_trials(deepcopy=False, states=FINISHED))
 
-    def claim(self) -> Claim:
-        """Take a trial: one that its dead owner left, or else a new one."""
-        trial = self._abandoned() or self._new()
+    def claim(self) -> Claim | None:
+        """Take a trial: one that its dead owner left, or else a new one; None when every configuration was tried."""
+        row = self._abandoned()
+        row = self._new() if row is None else row
+        if row is None:
+            return None
+        trial = Trial(self.optuna, row)
         trial.set_user_attr(OWNER, this_owner())
         try:
-            config = suggest(trial, self.space)
+            config = self._configured(trial)
         except BaseException:  # a sampler of somebody's own: the trial is left to whoever comes next
             trial.set_user_attr(OWNER, "")
             raise
         reached = self.optuna.get_trials(deepcopy=False)[trial.number].intermediate_values
         self._running[trial.number] = (trial, config, dict(reached))
         return Claim(trial.number, config, trial_seed(self.seed, trial.number, "model"))
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the space is finite and each of its configurations has been tried, or is being tried."""
+        return bool(self._listed) and {config_key(config) for config in self._listed} <= self._known()
 
     def may_go_on(self, number: int, progress: Progress, first_rung: float) -> bool:
         """Remember what a running trial has reached and judge it."""
@@ -129,9 +139,8 @@ class TuningStudy:
     def fail(self, number: int, reason: str, seconds: float) -> TrialRecord:
         """Finish a trial that raised: told with the baseline's score and as infeasible, so that samplers keep away."""
         self._mark(number, failed=True)
-        baseline = self.optuna.user_attrs[BASELINE]
         outcome = {"failed": True, "reason": reason, "seconds": seconds}
-        return self._tell(number, TrialState.COMPLETE, baseline, outcome)
+        return self._tell(number, TrialState.COMPLETE, self._score_of_failures(), outcome)
 
     def give_back(self, number: int) -> None:
         """Leave a trial to whoever comes next: it stays RUNNING, without an owner."""
@@ -153,29 +162,65 @@ class TuningStudy:
         self.optuna.set_user_attr(LOOKS, looks)
         return int(looks[test_name])
 
+    def notes(self) -> tuple[str, ...]:
+        """Return what there is to say of the search: that there was nothing left to try."""
+        if not self.is_exhausted:
+            return ()
+        return (f"all {len(self._listed)} configurations of the space have been tried: the search ended with them",)
+
     def set_baseline(self, score: float) -> None:
         """Store the score that failed trials are told with."""
         if BASELINE not in self.optuna.user_attrs:
             self.optuna.set_user_attr(BASELINE, score)
 
-    def _new(self) -> Trial:
-        self.optuna.sampler = self._sampler_of(len(self.optuna.get_trials(deepcopy=False)))
-        return self.optuna.ask()
+    def _score_of_failures(self) -> float:
+        """Return the baseline's score; without a baseline, the worst score that is known."""
+        known = [record.score for record in self.records() if record.state == "complete" and record.score is not None]
+        worst = min(known, default=0.0) if self.maximize else max(known, default=0.0)
+        return float(self.optuna.user_attrs.get(BASELINE, worst))
 
-    def _abandoned(self) -> Trial | None:
+    def _new(self) -> int | None:
+        """Create a row and return its id."""
+        if self.is_exhausted:
+            return None
+        self.optuna.sampler = fixed_sampler({}, 0)
+        return self.optuna.ask()._trial_id
+
+    def _abandoned(self) -> int | None:
         """Find a RUNNING row whose owner is dead: it keeps its number and its parameters."""
         for frozen in self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
             if frozen.number not in self._running and is_dead(frozen.user_attrs.get(OWNER, "")):
-                self.optuna.sampler = self._sampler_of(frozen.number)
-                return Trial(self.optuna, frozen._trial_id)
+                return frozen._trial_id
         return None
 
-    def _sampler_of(self, number: int) -> BaseSampler:
-        """Return the sampler of one trial: made anew from the trial's number, so that a resumed study goes on alike."""
-        seed = trial_seed(self.seed, number, "sampler")
-        if number < len(self._first):
-            return fixed_sampler(as_suggestions(self._first[number], self.space), seed)
-        return self._sampler(seed)
+    def _configured(self, trial: Trial) -> Config:
+        """Return the configuration that a row holds, or give it one."""
+        frozen = self.optuna.get_trials(deepcopy=False)[trial.number]
+        known = self._read(frozen)
+        if known is not None:
+            return known
+        if frozen.number < len(self._first):
+            config = self._first[frozen.number]
+        else:
+            tried = self._known(but=frozen.number) if self._listed else ()
+            config = propose(
+                self.optuna, self.space, self._sampler, frozen, seed=self.seed, known=tried, listed=self._listed
+            )
+        self.optuna.sampler = fixed_sampler(as_suggestions(config, self.space), 0)
+        return suggest(from_trial(Trial(self.optuna, trial._trial_id)), self.space)
+
+    def _read(self, frozen: FrozenTrial) -> Config | None:
+        """Return the configuration that a row's parameters say; None where some are missing."""
+        try:
+            return suggest(from_values(frozen.params), self.space)
+        except KeyError:
+            return None
+
+    def _known(self, but: int | None = None) -> set[str]:
+        """Return the keys of all configurations that were tried or are being tried."""
+        trials = self.optuna.get_trials(deepcopy=False)
+        configs = (self._read(trial) for trial in trials if trial.number != but)
+        return {config_key(config) for config in configs if config is not None}
 
     def _write(self, number: int, progress: Progress) -> None:
         """Write what a trial has reached; a second attempt reaches again what the first one wrote."""
@@ -244,16 +289,16 @@ def open_study(
             study = optuna.create_study(
                 storage=storage, study_name=name, direction="maximize" if maximize else "minimize"
             )
-            _describe(study, identity, seed, versions)
+            describe(study, identity, seed, versions)
         except optuna.exceptions.DuplicatedStudyError:
             study = optuna.load_study(storage=storage, study_name=name)
             if len(study.directions) > 1:
                 raise StudyMismatchError(
                     "the study has several objectives", f"study {name!r}", "another study_name"
                 ) from None
-            if _was_left_bare(study, maximize):
-                _describe(study, identity, seed, versions)
-    _check_identity(study, identity, seed)
+            if was_left_bare(study, maximize):
+                describe(study, identity, seed, versions)
+    check_identity(study, identity, seed)
     return TuningStudy(study, space, sampler, pruner, seed)
 
 
@@ -282,47 +327,9 @@ def read_records(storage: BaseStorage, name: str) -> tuple[tuple[TrialRecord, ..
     return records, study.user_attrs.get(IDENTITY, {}), maximize
 
 
-def _describe(study: optuna.Study, identity: Mapping[str, str], seed: int, versions: Mapping[str, str]) -> None:
-    """Write what the study is made for; the identity comes last, since whoever joins waits for it."""
-    study.set_user_attr(VERSIONS, dict(versions))
-    study.set_user_attr(SEED, seed)
-    study.set_user_attr(IDENTITY, dict(identity))
-
-
-def _was_left_bare(study: optuna.Study, maximize: bool) -> bool:
-    """Wait for the process that just created the study to describe it; True when it died before it could."""
-    waited_until = time.monotonic() + DESCRIBED_WITHIN_SECONDS
-    while IDENTITY not in study.user_attrs and not study.get_trials(deepcopy=False):
-        if time.monotonic() > waited_until:
-            return (study.direction == optuna.study.StudyDirection.MAXIMIZE) == maximize
-        time.sleep(0.05)
-    return False
-
-
-def _check_identity(study: optuna.Study, identity: Mapping[str, str], seed: int) -> None:
-    stored = study.user_attrs.get(IDENTITY)
-    where = f"study {study.study_name!r}"
-    if stored is None:
-        raise StudyMismatchError("the study was not made by autotune", where, "another study_name")
-    differing = [part for part in identity if stored.get(part) != identity[part]]
-    if differing:
-        listed = "; ".join(f"{part}: {stored.get(part)!r} then, {identity[part]!r} now" for part in differing)
-        raise StudyMismatchError(
-            f"the study was made for another {' and '.join(differing)} ({listed})",
-            where,
-            "another study_name, or leave study_name out",
-        )
-    if study.user_attrs.get(SEED) != seed:
-        raise StudyMismatchError(
-            f"the study was made with random_state={study.user_attrs.get(SEED)}, found {seed}",
-            where,
-            "leave random_state out to continue the study, or give another study_name",
-        )
-
-
 def _record(trial: FrozenTrial) -> TrialRecord:
     outcome: Mapping[str, Any] = trial.user_attrs.get(OUTCOME, {})
-    flat = dict(outcome.get("config", {}))
+    flat = {name: frozen_value(value) for name, value in outcome.get("config", {}).items()}
     config = Config(flat.pop("learner"), flat) if flat else None
     rungs = dict(trial.intermediate_values)
     common: dict[str, Any] = {"number": trial.number, "config": config, "seconds": outcome.get("seconds")}

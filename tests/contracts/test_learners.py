@@ -10,10 +10,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import GradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.svm import SVC
 
 from autotune.data.task import ALL_TASKS, Rows
 from autotune.errors import PlugInError
 from autotune.learners import LEARNERS
+from autotune.learners.custom import custom_learner
+from autotune.learners.optional import missing_package
 from autotune.learners.protocol import Member, Resources, Step, one_shot
 from autotune.testing import check_learner
 
@@ -23,7 +31,34 @@ QUICK: dict[str, dict[str, Any]] = {"random_forest": FEW_TREES, "extra_trees": F
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_learner_keeps_the_contract(name: str) -> None:
+    if error := missing_package(LEARNERS[name]):
+        pytest.skip(error.problem)
     check_learner(LEARNERS[name], **QUICK.get(name, {}))
+
+
+def build_net(n_features: int, n_outputs: int, width: int = 4) -> Any:
+    from torch import nn
+
+    return nn.Sequential(nn.Linear(n_features, width), nn.ReLU(), nn.Linear(width, n_outputs))
+
+
+OWN = {
+    "in one go": SVC(),
+    "a pipeline": make_pipeline(StandardScaler(), Ridge()),
+    "by epochs": make_pipeline(StandardScaler(), SGDClassifier(max_iter=4)),
+    "growing": GradientBoostingClassifier(n_estimators=5, subsample=0.5),
+    "binned, with categories": HistGradientBoostingRegressor(max_iter=5),
+    "by column": make_pipeline(
+        make_column_transformer((OneHotEncoder(handle_unknown="ignore"), ["town", "colour"]), ("passthrough", ["new"])),
+        LogisticRegression(),
+    ),
+    "a torch module": build_net,
+}
+
+
+@pytest.mark.parametrize("model", OWN.values(), ids=OWN)
+def test_people_s_own_models_keep_the_contract(model: Any) -> None:
+    check_learner(custom_learner("own", model), **({"epochs": 3} if model is build_net else {}))
 
 
 @pytest.mark.parametrize("name", LEARNERS)
@@ -74,6 +109,13 @@ class WithoutPace(SimpleNamespace):
 
 class UnknownTask(Shares):
     tasks = frozenset({"ranking"})
+
+
+class TakesAnyName(Shares):
+    parameter_names = ("width",)
+
+    def __init__(self) -> None:
+        self.Params = lambda **values: NoParams()
 
 
 class ThawedParams(Shares):
@@ -179,6 +221,7 @@ class CountsFromZero(Shares):
         (LearnsFromValidation, "validation rows"),
         (StaleCache, "mixes up validation rows"),
         (NeedsValidation, "a refit to step 1"),
+        (TakesAnyName(), "takes a name that parameter_names does not hold"),
         (CountsFromZero, "(step, members) are [(0, (0,)), (0, (1,))]"),
     ],
 )

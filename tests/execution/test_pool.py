@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,13 +16,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.linear_model import Ridge
 
 import autotune
 from autotune.data.splits import make_folds
 from autotune.data.task import ALL_TASKS, Column, Problem, Rows, Schema, Task
+from autotune.errors import SettingsError
 from autotune.evaluation import cross_validate
 from autotune.execution.events import Completed, Event, Failed, Lost, Reached, Stopped, Ticket
 from autotune.execution.pool import THREAD_VARIABLES, Processes
+from autotune.execution.work import OnFolds
+from autotune.learners.custom import custom_learner
 from autotune.learners.protocol import Resources
 from autotune.metrics import METRICS, Metric
 from autotune.plan import make_plan
@@ -50,7 +55,7 @@ def metric_of(function: Any) -> Metric:
 @contextmanager
 def pool_of(function: Any = None, n_workers: int = 1, threads: int = 1) -> Iterator[Processes]:
     metric = METRICS["rmse"] if function is None else metric_of(function)
-    pool = Processes(n_workers, make_task(), FOLDS, metric, Resources(threads=threads))
+    pool = Processes(n_workers, OnFolds(make_task(), FOLDS, metric, Resources(threads=threads)), threads)
     try:
         yield pool
     finally:
@@ -93,6 +98,36 @@ def test_a_worker_gives_the_evaluation_that_this_process_gives() -> None:
         assert pool.capacity() == 1
     here = cross_validate(LINEAR, make_task(), FOLDS, METRICS["rmse"], seed=3, resources=Resources())
     assert (event.evaluation.score, event.evaluation.fold_scores) == (here.score, here.fold_scores)
+
+
+def test_people_s_own_models_travel_to_the_workers() -> None:
+    class Half(Ridge):  # type: ignore[misc]
+        def predict(self, X: Any) -> Any:
+            return super().predict(X) / 2
+
+    config = Config("half", {"alpha": 2.0})
+    learners: Any = {"half": custom_learner("half", Half())}
+    pool = Processes(1, OnFolds(make_task(), FOLDS, METRICS["rmse"], Resources(), learners), 1)
+    try:
+        event = run_one(pool, 0, config)
+        assert isinstance(run_one(pool, 1), Failed)  # nothing is there beside what was sent
+    finally:
+        pool.close()
+    assert isinstance(event, Completed), event
+    here = cross_validate(config, make_task(), FOLDS, METRICS["rmse"], seed=3, resources=Resources(), learners=learners)
+    assert event.evaluation.fold_scores == here.fold_scores
+
+
+def test_what_cannot_travel_is_said_before_any_process_starts() -> None:
+    class Locked(Ridge):  # type: ignore[misc]
+        def __init__(self, lock: Any = None) -> None:
+            super().__init__()
+            self.lock = lock
+
+    learners: Any = {"locked": custom_learner("locked", Locked(threading.Lock()))}
+    with pytest.raises(SettingsError, match="the model cannot be sent to worker processes") as caught:
+        Processes(1, OnFolds(make_task(), FOLDS, METRICS["rmse"], Resources(), learners), 1)
+    assert caught.value.hint == "n_jobs=1, which needs none"
 
 
 def test_one_worker_serves_trial_after_trial_and_stops_pruned_ones() -> None:

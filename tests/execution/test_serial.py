@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
 from autotune.data.splits import make_folds
 from autotune.data.task import Column, Problem, Rows, Schema, Task
-from autotune.evaluation import Cohort, cross_validate, make_cohort
+from autotune.evaluation import cross_validate
 from autotune.execution.events import Completed, Failed, Reached, Stopped, Ticket, describe
 from autotune.execution.serial import Serial
+from autotune.execution.work import OfObjective, OnFolds
 from autotune.learners.protocol import Resources
 from autotune.metrics import METRICS
+from autotune.objective import Objective
 from autotune.spaces.space import Config
 
 LINEAR = Config("linear", {"C": 1.0})
@@ -29,12 +33,12 @@ FOLDS = make_folds(make_task().y, "regression", cv=3)
 
 
 @pytest.fixture
-def cohort() -> Cohort:
-    return make_cohort(make_task(), FOLDS, METRICS["rmse"])
+def work() -> OnFolds:
+    return OnFolds(make_task(), FOLDS, METRICS["rmse"], Resources())
 
 
-def test_a_trial_reports_folds_and_ends_with_its_evaluation(cohort: Cohort) -> None:
-    serial = Serial(cohort, Resources())
+def test_a_trial_reports_folds_and_ends_with_its_evaluation(work: OnFolds) -> None:
+    serial = Serial(work)
     assert serial.capacity() == 1
     assert serial.events() == ()
     serial.submit(Ticket(7, LINEAR, 3, FOREVER))
@@ -50,8 +54,8 @@ def test_a_trial_reports_folds_and_ends_with_its_evaluation(cohort: Cohort) -> N
     assert serial.capacity() == 1
 
 
-def test_a_trial_that_may_not_go_on_is_stopped_where_it_stands(cohort: Cohort) -> None:
-    serial = Serial(cohort, Resources())
+def test_a_trial_that_may_not_go_on_is_stopped_where_it_stands(work: OnFolds) -> None:
+    serial = Serial(work)
     serial.submit(Ticket(0, LINEAR, 0, FOREVER))
     (reached,) = serial.events()
     serial.reply(0, False)
@@ -60,8 +64,8 @@ def test_a_trial_that_may_not_go_on_is_stopped_where_it_stands(cohort: Cohort) -
     assert event.progress == reached.progress
 
 
-def test_the_reply_to_one_trial_is_not_the_reply_to_the_next(cohort: Cohort) -> None:
-    serial = Serial(cohort, Resources())
+def test_the_reply_to_one_trial_is_not_the_reply_to_the_next(work: OnFolds) -> None:
+    serial = Serial(work)
     serial.submit(Ticket(0, LINEAR, 0, FOREVER))
     serial.events()
     serial.reply(0, False)
@@ -71,8 +75,8 @@ def test_the_reply_to_one_trial_is_not_the_reply_to_the_next(cohort: Cohort) -> 
     assert isinstance(event, Reached)
 
 
-def test_a_trial_that_raises_has_failed_with_a_reason(cohort: Cohort) -> None:
-    serial = Serial(cohort, Resources())
+def test_a_trial_that_raises_has_failed_with_a_reason(work: OnFolds) -> None:
+    serial = Serial(work)
     serial.submit(Ticket(0, Config("linear", {"C": -1.0}), 0, FOREVER))
     (event,) = serial.events()
     assert isinstance(event, Failed)
@@ -81,8 +85,8 @@ def test_a_trial_that_raises_has_failed_with_a_reason(cohort: Cohort) -> None:
 
 
 @pytest.mark.parametrize("end", ["kill", "close"])
-def test_a_trial_can_be_forgotten(cohort: Cohort, end: str) -> None:
-    serial = Serial(cohort, Resources())
+def test_a_trial_can_be_forgotten(work: OnFolds, end: str) -> None:
+    serial = Serial(work)
     serial.submit(Ticket(0, LINEAR, 0, FOREVER))
     serial.events()
     serial.kill(0) if end == "kill" else serial.close()
@@ -97,3 +101,17 @@ def test_an_error_is_described_in_one_line_with_its_place() -> None:
         described = describe(error)
     assert described.startswith("ValueError: two lines (test_serial.py:")
     assert len(describe(ValueError("x" * 1000))) < 350
+
+
+def test_an_objective_runs_as_folds_do() -> None:
+    def objective(params: dict[str, float]) -> Iterator[float]:
+        yield from (params["x"] + 1 / step for step in range(1, 7))
+
+    serial = Serial(OfObjective(Objective(objective, maximize=False)))
+    serial.submit(Ticket(0, Config("objective", {"x": 2.0}), 0, FOREVER))
+    seen = []
+    while isinstance(event := serial.events()[0], Reached):
+        seen.append(event.progress.worth)
+        serial.reply(0, True)
+    assert isinstance(event, Completed) and seen == [1.0, 2.0, 3.0, 6.0]
+    assert event.evaluation.step == 6 and event.evaluation.score == pytest.approx(2 + 1 / 6)

@@ -10,13 +10,12 @@ import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import cloudpickle
-import joblib
 import numpy as np
 
 from autotune.data.splits import make_folds
 from autotune.data.task import Column, Problem, Rows, Schema, Task
 from autotune.execution.events import Completed, Reached, Ticket
+from autotune.execution.work import OnFolds
 from autotune.execution.worker import Setup
 from autotune.learners.protocol import Resources
 from autotune.metrics import METRICS
@@ -29,9 +28,8 @@ def make_setup(folder: Path) -> Setup:
     numeric = np.random.default_rng(0).normal(size=(40, 1))
     problem = Problem("regression", 0, Schema((Column("a", "numeric"),)), "squared")
     task = Task(Rows(numeric, np.empty((40, 0), dtype=np.int32)), numeric[:, 0], problem)
-    path = folder / "task.joblib"
-    joblib.dump((task, make_folds(task.y, "regression", cv=2)), path)
-    return Setup(str(path), cloudpickle.dumps(METRICS["rmse"]), Resources())
+    folds = make_folds(task.y, "regression", cv=2)
+    return Setup(OnFolds(task, folds, METRICS["rmse"], Resources()).packed(folder))
 
 
 def test_a_worker_answers_rung_by_rung_and_ends_with_its_pipe(tmp_path: Path) -> None:
@@ -60,8 +58,7 @@ def test_a_worker_busy_in_a_trial_notices_that_its_coordinator_is_gone(tmp_path:
         def __reduce__(self) -> tuple[object, tuple[int]]:
             return time.sleep, (100,)
 
-    setup = make_setup(tmp_path)
-    message = pickle.dumps(Setup(setup.data, pickle.dumps(Stuck()), setup.resources))
+    message = pickle.dumps(Setup(pickle.dumps(Stuck())))
     (tmp_path / "message").write_bytes(message)
     parent = (
         "import os, pickle, subprocess, sys, time\n"

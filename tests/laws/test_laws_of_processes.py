@@ -39,7 +39,7 @@ SCRIPT = textwrap.dedent(
     frame = pd.DataFrame({"a": draws.normal(size=80), "b": draws.choice(["x", "y"], 80)})
     frame["sold"] = np.where(frame["a"] > 0, "yes", "no")
     report = autotune.tune(
-        frame, target="sold", space="linear", metric=own_metric, n_trials=3, n_jobs=2, random_state=0
+        frame, target="sold", space="linear", pruner="none", metric=own_metric, n_trials=3, n_jobs=2, random_state=0
     )
     assert [record.state for record in report.records] == ["complete"] * 3, report
     print("DONE", report.metric, round(report.best_score, 2))

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -14,12 +13,15 @@ import torch
 
 from autotune.data.task import Column, Problem, Rows, Schema, TaskKind
 from autotune.errors import SettingsError
-from autotune.learners import mlp, mlp_params
+from autotune.learners import mlp_params, training_params
 from autotune.learners.mlp import MLP, choose_device
-from autotune.learners.mlp_network import Network, Training, drop, row_losses, row_weights
-from autotune.learners.mlp_params import MLPParams, count_batches, rate_factor
+from autotune.learners.mlp_network import Network, begin_training, drop
+from autotune.learners.mlp_params import MLPParams
 from autotune.learners.protocol import Member, Resources, Step
+from autotune.learners.torch_training import row_losses, row_weights
+from autotune.learners.training_params import count_batches, rate_factor
 from autotune.metrics import resolve_metric
+from autotune.spaces.files import built_in_path, read_space
 
 LEVELS = ("a", "b", "c", "rare")
 SMALL = MLPParams(units=32, epochs=12, learning_rate=1e-2)
@@ -77,8 +79,8 @@ def test_it_learns_numbers_and_categories(kind: TaskKind, n_numeric: int, n_cate
 @pytest.mark.parametrize(
     "change",
     [
-        *[{"optimizer": name} for name in get_args(mlp_params.Optimizer)],
-        *[{"schedule": name} for name in get_args(mlp_params.Schedule)],
+        *[{"optimizer": name} for name in get_args(training_params.Optimizer)],
+        *[{"schedule": name} for name in get_args(training_params.Schedule)],
         *[{"activation": name} for name in get_args(mlp_params.Activation)],
         *[{"normalization": name} for name in get_args(mlp_params.Normalization)],
         {"warmup": 0.3},
@@ -100,8 +102,8 @@ def test_every_choice_learns(change: dict[str, object]) -> None:
     assert score(member, y, replace(SMALL, **change)) > 0.85
 
 
-@pytest.mark.parametrize("loss", get_args(mlp_params.RegressionLoss))
-def test_every_loss_of_regression_learns(loss: mlp.RegressionLoss) -> None:
+@pytest.mark.parametrize("loss", get_args(training_params.RegressionLoss))
+def test_every_loss_of_regression_learns(loss: training_params.RegressionLoss) -> None:
     member, y = made("regression")
     assert score(member, y, replace(SMALL, loss=loss)) > 0.8
 
@@ -152,7 +154,7 @@ def test_features_are_fitted_once_for_all_trials() -> None:
     trained(member)
     kept = dict(member.cache)
     trained(member, replace(SMALL, units=16))
-    assert all(key[0] == "mlp" for key in kept)
+    assert all(key[0] == "autotune.learners.torch_training" for key in kept)
     assert all(member.cache[key] is value for key, value in kept.items())
 
 
@@ -298,7 +300,7 @@ def test_a_loss_that_is_not_finite_fails_the_trial() -> None:
 
 def test_the_loss_falls() -> None:
     member, _ = made()
-    training = Training(member, SMALL, seed=0, device="cpu")
+    training = begin_training(member, SMALL, seed=0, device="cpu")
     before = -np.log(training.predictions()).mean()
     for _ in range(3):
         training.run_epoch()
@@ -315,8 +317,8 @@ def test_dropout_draws_the_share_and_keeps_the_mean() -> None:
     assert drop(x, 0.3, None) is x
 
 
-@pytest.mark.parametrize("schedule", get_args(mlp_params.Schedule))
-def test_schedules_stay_between_0_and_their_peak(schedule: mlp.Schedule) -> None:
+@pytest.mark.parametrize("schedule", get_args(training_params.Schedule))
+def test_schedules_stay_between_0_and_their_peak(schedule: training_params.Schedule) -> None:
     for warmup in (0.0, 0.5):
         factors = [rate_factor(MLPParams(schedule=schedule, warmup=warmup), p) for p in np.linspace(0, 1, 101)]
         assert min(factors) >= 0
@@ -342,6 +344,15 @@ def test_schedules_stay_between_0_and_their_peak(schedule: mlp.Schedule) -> None
 def test_a_wrong_parameter_is_named(parameter: str, value: object) -> None:
     with pytest.raises(SettingsError, match=f"{parameter}={value!r}"):
         MLPParams(**{parameter: value})
+
+
+def test_parameters_show_themselves_in_the_order_of_the_space() -> None:
+    text = repr(MLPParams(units=3, loss="huber"))
+    assert text.startswith("MLPParams(learning_rate=0.002, batch_size=256, epochs=60, optimizer='adamw', momentum=0.9,")
+    assert text.endswith(
+        "warmup=0.0, layers=2, units=3, activation='relu', normalization='batch', dropout=0.2, "
+        "embedding_size=8, label_smoothing=0.0, class_weight='none', loss='huber')"
+    )
 
 
 def test_the_pace_counts_epochs() -> None:
@@ -373,12 +384,8 @@ def test_its_parameters_can_be_checked_without_torch() -> None:
 
 
 def test_its_space_has_its_defaults_and_only_its_parameters() -> None:
-    import tomllib
-
-    text = (Path(__file__).parents[2] / "search_spaces" / "mlp.toml").read_text()
-    document = tomllib.loads(text)
-    for name, line in document["mlp"].items():
-        assert line.get("default", line.get("fixed")) == getattr(MLPParams(), name), name
-    for start in document["start"]:
-        assert set(start) <= set(document["mlp"])
-        MLPParams(**start)
+    space = read_space(built_in_path("mlp"))
+    for name, value in space.default("mlp").arguments.items():
+        assert value == getattr(MLPParams(), name), name
+    for start in space.starts:
+        MLPParams(**start.arguments)

@@ -17,23 +17,27 @@ FLOORS = (  # from the ground up; a room imports only from rooms on lower floors
     {"spaces", "data", "scores"},
     {"metrics", "learners"},
     {"evaluation", "predictor", "verdict"},
-    {"study"},
+    {"study", "objective"},
     {"execution", "ensemble", "countdown"},
     {"plan"},
     {"report", "watcher"},
-    {"tuning", "console", "testing"},
-    {"api", "demo"},
-    {"estimator", "cli"},
+    {"tuning", "optimizing", "console", "testing"},
+    {"api", "demo", "space_tables", "shell"},
+    {"estimator", "space_commands"},
+    {"cli"},
     {"__main__"},
     {"__init__"},  # the map: it names the public things, and loads them on first use
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 KEEPERS = {  # a package, where it is imported, and where its name serves types alone
-    "optuna": (r"study/.*", r"plan\.py|report\.py"),
+    "optuna": (r"study/.*", r"(plan|report|optimizing)\.py"),
     "lightgbm": (r"learners/lightgbm\.py", ""),
-    "torch": (r"learners/mlp\w*\.py", ""),
-    "click": (r"cli\.py", ""),
-    "rich": (r"console\.py", ""),
+    "xgboost": (r"learners/xgboost\.py", ""),
+    "catboost": (r"learners/catboost\.py", ""),
+    "torch": (r"learners/(mlp|torch)\w*\.py", ""),
+    "click": (r"(cli|space_commands)\.py", ""),
+    "ruamel": (r"spaces/(texts|writing|convert)\.py", ""),
+    "rich": (r"(console|space_tables)\.py", ""),
 }
 TRIAL_BOUNDARY = "execution/events.py"
 TREES = {path.relative_to(PACKAGE).as_posix(): ast.parse(path.read_text("utf-8")) for path in PACKAGE.rglob("*.py")}

@@ -5,7 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autotune.errors import SpaceError
-from autotune.spaces.params import Choice, Fixed, Float, Int, same_value
+from autotune.spaces.document import parameter_document, read_parameter
+from autotune.spaces.params import Bool, Choice, Derived, Fixed, Float, Int
+from autotune.spaces.ranges import same_value
 
 
 @pytest.mark.parametrize(
@@ -18,6 +20,11 @@ from autotune.spaces.params import Choice, Fixed, Float, Int, same_value
         (Choice([True, False]), [True, False], [1, 0, "true"]),
         (Fixed(3), [3, 3.0], [4, None, "3"]),
         (Fixed(True), [True], [1]),
+        (Float(0.1, 1, special=[0.0, None, "auto"]), [0.0, 0, None, "auto", 0.5], [0.05, False, "none"]),
+        (Float(0, 0.3, step=0.1), [0, 0.1, 0.2, 0.3, 0.1 + 2 * 0.1], [0.15, 0.4, -0.1]),
+        (Int(1, 64, scale="pow2"), [1, 2, 64], [0, 3, 128, 2.0, True]),
+        (Choice([[64, 64], [128]]), [(64, 64), [128]], [64, (64,)]),
+        (Bool(), [True, False], [0, 1, None]),
     ],
 )
 def test_what_a_parameter_admits(parameter, admitted, refused):
@@ -41,6 +48,11 @@ def test_what_a_parameter_admits(parameter, admitted, refused):
         (Choice(["b", "a"], default="a"), "a"),
         (Choice([True, False], default=False), False),
         (Fixed("x"), "x"),
+        (Float(0, 1, special=[None], default=None), None),
+        (Float(0, 1, step=0.25), 0.5),
+        (Int(16, 512, scale="pow2"), 64),
+        (Int(1, 100, fidelity=True), 100),
+        (Bool(default=True), True),
     ],
 )
 def test_defaults(parameter, default):
@@ -51,33 +63,74 @@ def test_defaults(parameter, default):
 
 
 @pytest.mark.parametrize(
-    ("parameter", "problem"),
+    ("parameter", "at", "what", "hint"),
     [
-        (Float(2, 1), "the lower bound 2 is not below the upper bound 1"),
-        (Float(1, 1), "the lower bound 1 is not below the upper bound 1"),
-        (Float(0, 1, log=True), "log needs a lower bound above 0, found 0"),
-        (Float("a", 1), "bounds are two finite numbers, found ['a', 1]"),
-        (Float("a", 1, default=0.5), "bounds are two finite numbers, found ['a', 1]"),
-        (Float(0, math.inf), "bounds are two finite numbers, found [0, inf]"),
-        (Float(False, 1), "bounds are two finite numbers, found [False, 1]"),
-        (Float(0, 1, default=2), "default 2.0 is not in [0.0, 1.0]"),
-        (Float(0, 1, default="0.5"), "default '0.5' is not in [0.0, 1.0]"),
-        (Int(1.5, 3), "bounds of an int are whole numbers, found [1.5, 3]"),
-        (Int(1, 4, step=2), "step 2 does not divide 4 - 1"),
-        (Int(1, 4, step=0), "step 0 is no whole number of at least 1"),
-        (Int(1, 5, step=2, log=True), "log and step exclude each other"),
-        (Int(1, 5, default=9), "default 9 is not a value of [1, 5]"),
-        (Int(1, 5, default=2.0), "default 2.0 is not a value of [1, 5]"),
-        (Choice([]), "a choice needs at least one option"),
-        (Choice("sgd"), "options are a list, found 'sgd'"),
-        (Choice(5), "options are a list, found 5"),
-        (Choice(["a", "a"]), "option 'a' stands there twice"),
-        (Choice([[1], "a"]), "option [1] is neither text, number, true nor false"),
-        (Choice(["a", "b"], default="c"), "default 'c' is none of ['a', 'b']"),
+        (Float(2, 1), "float", "the lower bound 2 is not below the upper bound 1", "float = [1, 2]"),
+        (Float(1, 1), "float", "both bounds are 1", "fixed = 1"),
+        (
+            Float(0, 1, log=True),
+            "log",
+            "log needs a lower bound above 0, found 0",
+            "a bound above 0, and or = [0] for 0 itself",
+        ),
+        (Float("a", 1), "float", "bounds are two finite numbers, found ['a', 1]", "float = [1, 10]"),
+        (Float("a", 1, default=0.5), "float", "bounds are two finite numbers, found ['a', 1]", "float = [1, 10]"),
+        (Float(0, math.inf), "float", "bounds are two finite numbers, found [0, inf]", "float = [1, 10]"),
+        (Float(False, 1), "float", "bounds are two finite numbers, found [False, 1]", "float = [1, 10]"),
+        (Float(0, 1, default=2), "default", "default 2.0 is no value of [0.0, 1.0]", "default = 1.0"),
+        (Float(0, 1, default="0.5"), "default", "default '0.5' is no value of [0.0, 1.0]", "default = 0.5"),
+        (Float(0, 1, default=None), "default", "default none is no value of [0.0, 1.0]", "leave default out"),
+        (Float(0, 1, step=0.3), "step", "step 0.3 does not divide 1 - 0", "float = [0, 0.9]"),
+        (Float(0, 1, step=3), "step", "step 3 does not divide 1 - 0", "a step of at most 1"),
+        (Int(1.5, 3), "int", "bounds of an int are whole numbers, found [1.5, 3]", "float = [1.5, 3]"),
+        (Int(1, 4, step=2), "step", "step 2 does not divide 4 - 1", "int = [1, 3]"),
+        (Int(1, 4, step=0), "step", "step 0 is no whole number of at least 1", "leave step out"),
+        (Int(1, 5, step=2, log=True), "step", "log and step exclude each other", "leave one of them out"),
+        (Int(1, 5, default=9), "default", "default 9 is no value of [1, 5]", "default = 5"),
+        (Int(1, 5, default=2.0), "default", "default 2.0 is no value of [1, 5]", "default = 2"),
+        (
+            Int(16, 64, scale="pow2", default=100),
+            "default",
+            "default 100 is no value of [16, 64], powers of two",
+            "default = 64",
+        ),
+        (Choice([]), "choice", "a choice needs at least one option", 'choice = ["a", "b"]'),
+        (Choice("sgd"), "choice", "options are a list, found 'sgd'", 'choice = ["a", "b"]'),
+        (Choice(5), "choice", "options are a list, found 5", 'choice = ["a", "b"]'),
+        (
+            Choice(["a", "a"]),
+            "choice",
+            "option 'a' stands there twice (1, 1.0 and true are equal)",
+            "leave one out",
+        ),
+        (
+            Choice([{1: 2}, "a"]),
+            "choice",
+            "option {1: 2} is neither text, finite number, true, false nor none",
+            "leave it out",
+        ),
+        (Choice(["a", "b"], default="c"), "default", "default 'c' is none of ['a', 'b']", "leave default out"),
+        (Choice(["relu", "elu"], default="rleu"), "default", "default 'rleu' is none of ['relu', 'elu']", None),
+        (
+            Choice(["a", "b"], weights=[1]),
+            "weights",
+            "weights are 2 numbers, one an option, found [1]",
+            "weights = [1, 1]",
+        ),
+        (
+            Fixed(math.nan),
+            "fixed",
+            "the value nan is neither text, finite number, true, false nor none",
+            "a finite number",
+        ),
+        (Derived("a.b"), "derived", "'a.b' is no arithmetic", None),
     ],
 )
-def test_what_is_wrong_with_a_parameter(parameter, problem):
-    assert list(parameter.problems()) == [problem]
+def test_what_is_wrong_with_a_parameter(parameter, at, what, hint):
+    (problem,) = parameter.problems()
+    assert (problem.at, problem.what) == (at, what)
+    assert problem.hint == (hint or problem.hint)
+    assert problem.hint
 
 
 @pytest.mark.parametrize(
@@ -88,17 +141,24 @@ def test_what_is_wrong_with_a_parameter(parameter, problem):
         (Int(1, 9, step=4), {"int": [1, 9], "step": 4, "default": 5}),
         (Int(1, 9, when={"a": "x"}), {"int": [1, 9], "default": 5, "when": {"a": "x"}}),
         (Choice(["a"], when={"b": [1, 2]}), {"choice": ["a"], "default": "a", "when": {"b": [1, 2]}}),
+        (Choice([(1, 2)], when={"b": [(1, 2)]}), {"choice": [[1, 2]], "default": [1, 2], "when": {"b": [[1, 2]]}}),
+        (Choice(["a"], ordered=True, weights=[2]), {"choice": ["a"], "ordered": True, "weights": [2], "default": "a"}),
+        (Float(1, 4, step=0.5, special=[0.0]), {"float": [1.0, 4.0], "step": 0.5, "or": [0.0], "default": 2.5}),
+        (Int(1, 8, scale="pow2", special=[None]), {"int": [1, 8], "scale": "pow2", "or": [None], "default": 2}),
+        (Int(1, 100, fidelity=True), {"int": [1, 100], "fidelity": True}),
+        (Derived("2 * a", when={"b": 1}), {"derived": "2 * a", "when": {"b": 1}}),
         (Fixed(3), {"fixed": 3}),
         (Fixed(3, when={"a": True}), {"fixed": 3, "when": {"a": True}}),
     ],
 )
 def test_a_parameter_as_a_space_file_writes_it(parameter, document):
-    assert parameter.to_dict() == document
+    assert parameter_document(parameter) == document
+    assert read_parameter("any", document, lambda *words: "here", []) == parameter
 
 
 def test_bounds_written_as_whole_numbers_make_the_same_parameter():
     assert Float(0, 1) == Float(0.0, 1.0)
-    assert repr(Float(0, 1, default=1).to_dict()) == repr(Float(0.0, 1.0, default=1.0).to_dict())
+    assert repr(parameter_document(Float(0, 1, default=1))) == repr(parameter_document(Float(0.0, 1.0, default=1.0)))
 
 
 def test_options_may_come_in_any_iterable():
@@ -113,7 +173,11 @@ def test_a_condition_holds_tuples_of_values():
 def test_a_condition_that_is_no_table_is_refused():
     with pytest.raises(SpaceError) as caught:
         Float(0, 1, when="optimizer")
-    assert str(caught.value) == 'when is a table, found \'optimizer\'\n  try:   when={"optimizer": "sgd"}'
+    assert str(caught.value) == 'when is a table, found \'optimizer\'; when={"optimizer": "sgd"}'
+
+
+def test_values_of_conditions_are_compared_as_options_are():
+    assert Float(0, 1, when={"sizes": [[64, 64]]}).when == {"sizes": ((64, 64),)}
 
 
 def test_true_is_not_one():

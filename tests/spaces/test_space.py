@@ -1,11 +1,7 @@
-from collections.abc import Mapping
-
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from autotune.errors import SpaceError
-from autotune.spaces.params import Choice, Fixed, Float, Int
+from autotune.spaces.params import Choice, Derived, Fixed, Float, Int
 from autotune.spaces.space import Config, Space, holds
 
 MLP = {
@@ -95,14 +91,17 @@ def test_defaults_of_all_learners_come_before_the_starts():
     ]
 
 
-def test_joining_takes_learners_of_both_and_the_right_one_of_equals():
-    left = Space({"a": {"x": Int(1, 5)}, "b": {"x": Int(1, 5)}}, starts=[Config("a", {"x": 5}), Config("b", {"x": 5})])
-    right = Space({"b": {"y": Int(1, 9)}}, starts=[Config("b", {"y": 7})], name="right")
+def test_joining_takes_parameters_of_both_and_the_right_one_of_equals():
+    left = Space(
+        {"a": {"x": Int(1, 5)}, "b": {"x": Int(1, 5), "z": 1}},
+        starts=[Config("a", {"x": 5}), Config("b", {"x": 5}), Config("b", {"x": 1})],
+    )
+    right = Space({"b": {"x": Int(1, 3), "y": Int(1, 9)}}, starts=[Config("b", {"y": 7})], name="right")
     joined = left | right
-    assert {learner: list(parameters) for learner, parameters in joined.learners.items()} == {"a": ["x"], "b": ["y"]}
-    assert joined.starts == (Config("a", {"x": 5}), Config("b", {"y": 7}))
+    assert joined.learners == {"a": {"x": Int(1, 5)}, "b": {"x": Int(1, 3), "z": Fixed(1), "y": Int(1, 9)}}
+    assert [(start.learner, start.params.get("x")) for start in joined.starts] == [("a", 5), ("b", 2), ("b", 1)]
     assert joined.name == "space+right"
-    assert list(left.learners["b"]) == ["x"]
+    assert list(left.learners["b"]) == ["x", "z"]
 
 
 def test_joined_starts_take_turns():
@@ -126,7 +125,6 @@ def test_equal_spaces_are_equal_whatever_they_are_called():
         "version": 1,
         "a": {"x": {"float": [0.0, 1.0], "default": 0.5}, "y": {"fixed": 1}},
         "b": {},
-        "start": [],
     }
 
 
@@ -151,46 +149,50 @@ def test_a_space_shows_its_learners():
 @pytest.mark.parametrize(
     ("learners", "message"),
     [
-        ({}, "a space needs at least one learner\n  where: space 'mine'"),
+        ({}, "space 'mine': a space needs at least one learner; [lightgbm]"),
+        ({"x": 5}, "space 'mine' x: 'x' is a learner's table of parameters, found 5; {\"lightgbm\": {\"x\": ...}}"),
         (
             {"x": Float(0, 1)},
-            "learner 'x' holds Float(low=0.0, high=1.0, log=False, default=0.5, when={}), no parameters\n"
-            "  where: space 'mine', [x]\n"
-            '  try:   {"lightgbm": {"x": ...}}',
+            "space 'mine' x: the parameter 'x' stands outside of a learner's table; {\"lightgbm\": {\"x\": ...}}",
+        ),
+        (
+            {"x": {"float": [0, 1]}},
+            "space 'mine' x: the parameter 'x' stands outside of a learner's table; "
+            "put it below [lightgbm], or another learner's name",
         ),
         (
             {"a": {"x": Int(1, 2, when={"modee": 1}), "mode": Int(1, 2)}},
-            "no parameter to depend on named 'modee'\n  where: space 'mine', [a.x]\n  try:   mode",
+            "space 'mine' a.x.when.modee: no parameter to depend on named 'modee'; mode",
         ),
         (
             {"a": {"x": Int(1, 2, when={"mode": 3}), "mode": Int(1, 2)}},
-            "x exists when mode = 3, which mode never is\n  where: space 'mine', [a.x]",
+            "space 'mine' a.x.when.mode: x exists when mode = 3, which mode never is; a value of [1, 2]",
         ),
         (
             {"a": {"x": Int(1, 2, when={"mode": [1, True]}), "mode": Int(1, 2)}},
-            "x exists when mode = True, which mode never is\n  where: space 'mine', [a.x]",
+            "space 'mine' a.x.when.mode: x exists when mode = true, which mode never is; a value of [1, 2]",
         ),
         (
             {"a": {"x": Int(1, 2, when={"mode": []}), "mode": Int(1, 2)}},
-            "x exists for no value of mode\n  where: space 'mine', [a.x]\n  try:   leave when or x out",
+            "space 'mine' a.x.when.mode: x exists for no value of mode; leave when or x out",
         ),
         (
             {"a": {"x": Int(1, 2, when={"task": "regresion"})}},
-            "no kind of task named 'regresion'\n  where: space 'mine', [a.x]\n  try:   regression",
+            "space 'mine' a.x.when.task: no kind of task named 'regresion'; regression",
         ),
         (
             {"a": {"x": Int(1, 2, when={"x": 1})}},
-            "x depends on x, which depends on itself\n  where: space 'mine', [a.x]",
+            "space 'mine' a.x: x depends on itself; take one of the conditions or formulas out",
         ),
         (
-            {"a": {"x": Int(1, 2, when={"y": 1}), "y": Int(1, 2, when={"x": 1})}},
+            {"a": {"x": Int(1, 2, when={"y": 1}), "y": Derived("x + 1")}},
             "2 problems:\n"
-            "1. x depends on y, which depends on itself\n  where: space 'mine', [a.x]\n"
-            "2. y depends on x, which depends on itself\n  where: space 'mine', [a.y]",
+            "space 'mine' a.x: x depends on itself, by way of y; take one of the conditions or formulas out\n"
+            "space 'mine' a.y: y depends on itself, by way of x; take one of the conditions or formulas out",
         ),
         (
             {"a": {"x": Int(1, 2, when={"mode": 1}), "mode": Int(1, 9, step=0)}},
-            "mode: step 0 is no whole number of at least 1\n  where: space 'mine', [a.mode]",
+            "space 'mine' a.mode.step: mode: step 0 is no whole number of at least 1; leave step out",
         ),
     ],
 )
@@ -201,20 +203,14 @@ def test_what_is_wrong_with_a_space(learners, message):
 @pytest.mark.parametrize(
     ("start", "message"),
     [
-        (
-            Config("b", {}),
-            "no learner of this space named 'b'\n  where: space 'mine', [start.0]\n  try:   one of: a",
-        ),
-        (Config("", {}), "a start names no learner\n  where: space 'mine', [start.0]\n  try:   learner = one of: a"),
-        (
-            Config("a", {"mod": "on"}),
-            "no parameter of 'a' named 'mod'\n  where: space 'mine', [start.0.mod]\n  try:   mode",
-        ),
-        (Config("a", {"mode": "up"}), "start: mode = 'up' is outside its range\n  where: space 'mine', [start.0.mode]"),
+        (Config("b", {}), "space 'mine' start.0: no learner of this space named 'b'; one of: a"),
+        (Config("", {}), "space 'mine' start.0: a start names no learner; learner = one of: a"),
+        (Config("a", {"mod": "on"}), "space 'mine' start.0.mod: no parameter of 'a' named 'mod'; mode"),
+        (Config("a", {"mode": "up"}), "space 'mine' start.0.mode: mode is never 'up'; one of: 'on', 'off'"),
         (
             Config("a", {"mode": "off", "depth": 1}),
-            "start: depth does not exist under its condition\n  where: space 'mine', [start.0.depth]\n"
-            "  try:   leave depth out",
+            "space 'mine' start.0.depth: depth does not exist in this start; "
+            "leave depth out; it exists when mode = 'on'",
         ),
     ],
 )
@@ -227,57 +223,62 @@ def test_wrong_parameters_conditions_and_starts_are_shown_together():
     message = message_of(
         {"a": {"x": Float(1, 0), "y": Int(1, 2, when={"z": 1})}}, Config("a", {"x": 3}), Config("a", {"w": 1})
     )
-    assert message.startswith("3 problems:\n1. x: the lower bound 1 is not below the upper bound 0\n")
-    assert "2. no parameter to depend on named 'z'" in message
-    assert "3. no parameter of 'a' named 'w'" in message
+    lines = message.split("\n")
+    assert lines[:2] == [
+        "3 problems:",
+        "space 'mine' a.x.float: x: the lower bound 1 is not below the upper bound 0; float = [0, 1]",
+    ]
+    assert "no parameter to depend on named 'z'" in lines[2]
+    assert "no parameter of 'a' named 'w'" in lines[3]
 
 
-# ---- any valid space ----
-
-CHOICES = [0, 1, 2]
-
-
-@st.composite
-def spaces(draw):
-    """A learner whose parameters hang on earlier ones in any way, written in any order."""
-    keys = [f"p{number}" for number in range(draw(st.integers(1, 8)))]
-    parameters: dict[str, object] = {}
-    for index, key in enumerate(keys):
-        parents = draw(st.lists(st.sampled_from(keys[:index]), unique=True, max_size=2)) if index else []
-        when: Mapping[str, object] = {
-            parent: draw(st.lists(st.sampled_from(CHOICES), unique=True, min_size=1)) for parent in parents
-        }
-        default = draw(st.sampled_from(CHOICES))
-        kind = draw(st.sampled_from([Choice, Int]))
-        bounds = (CHOICES,) if kind is Choice else (CHOICES[0], CHOICES[-1])
-        parameters[key] = kind(*bounds, default=default, when=when)
-    shuffled = draw(st.permutations(keys))
-    return Space({"any": {key: parameters[key] for key in shuffled}})
+def test_a_classification_may_be_narrowed_to_one_of_its_kinds():
+    parameters = {"x": Choice([1, 2], when={"task": "classification"}), "y": Int(1, 2, when={"x": 1, "task": "binary"})}
+    keys = {kind: list(Space({"a": parameters}).for_task(kind).learners["a"]) for kind in ("binary", "multiclass")}
+    assert keys == {"binary": ["x", "y"], "multiclass": ["x"]}
 
 
-@settings(deadline=None, database=None)
-@given(spaces())
-def test_the_default_is_admitted(space):
-    default = space.default("any").params
-    parameters = space.learners["any"]
-    assert {key for key in parameters if holds(parameters[key], default)} == set(default)
-    assert all(parameters[key].admits(value) for key, value in default.items())
-    assert Space(space.learners, starts=[space.default("any")]).starts == (space.default("any"),)
+def test_lists_are_values_of_options_and_conditions_and_starts():
+    parameters = {"sizes": Choice([[64], [64, 32]]), "drop": Float(0, 1, when={"sizes": [[64, 32]]})}
+    space = Space({"a": parameters}, starts=[{"sizes": [64, 32], "drop": 0.1}])
+    assert space.starts == (Config("a", {"sizes": (64, 32), "drop": 0.1}),)
+    assert space.admits(space.starts[0])
+    assert not space.admits(Config("a", {"sizes": (64,), "drop": 0.1}))
 
 
-@settings(deadline=None, database=None)
-@given(spaces(), st.data())
-def test_parents_come_first_and_exactly_the_right_ones_exist(space, data):
-    parameters, values = space.learners["any"], {}
-    for key, parameter in space.active("any", values):
-        assert set(parameter.when) <= set(values)
-        values[key] = data.draw(st.sampled_from(CHOICES))
-    assert {key for key in parameters if holds(parameters[key], values)} == set(values)
+def test_derived_values_are_computed_and_admitted_only_as_computed():
+    space = Space(
+        {"a": {"rate": Derived("_base * size / 256"), "_base": Float(0, 1, default=0.5), "size": Int(1, 512)}}
+    )
+    config = space.completed("a", {"size": 128})
+    assert config.params == {"_base": 0.5, "size": 128, "rate": 0.25}
+    assert config.arguments == {"size": 128, "rate": 0.25}
+    assert space.admits(config)
+    assert not space.admits(Config("a", {**config.params, "rate": 0.3}))
 
 
-@settings(deadline=None, database=None)
-@given(spaces())
-def test_a_space_written_twice_is_one_space(space):
-    again = Space(dict(reversed(space.learners.items())), name="again")
-    assert again == space
-    assert hash(again) == hash(space)
+def test_a_derived_value_exists_when_all_that_it_is_computed_from_does():
+    space = Space(
+        {"a": {"mode": Choice(["on", "off"]), "x": Int(1, 3, when={"mode": "on"}), "twice": Derived("2 * x")}}
+    )
+    assert space.completed("a", {}).params == {"mode": "on", "x": 2, "twice": 4}
+    assert space.completed("a", {"mode": "off"}).params == {"mode": "off"}
+
+
+def test_a_fidelity_is_its_upper_bound_and_nothing_else():
+    space = Space({"a": {"epochs": Int(1, 50, fidelity=True)}})
+    assert space.default("a").params == {"epochs": 50}
+    assert space.admits(Config("a", {"epochs": 50}))
+    assert not space.admits(Config("a", {"epochs": 49}))
+
+
+def test_what_is_forbidden_is_not_admitted():
+    space = Space(
+        {"a": {"mode": Choice(["on", "off"]), "x": Int(1, 5, when={"mode": "on"})}},
+        forbid=[{"mode": "on", "x": {"at_least": 3, "not": 4}}, {"learner": "a", "x": [1, 2]}],
+        starts=[{"mode": "off"}],
+        checked=False,
+    )
+    admitted = [x for x in range(1, 6) if space.admits(Config("a", {"mode": "on", "x": x}))]
+    assert admitted == [4]
+    assert space.admits(Config("a", {"mode": "off"}))

@@ -216,7 +216,7 @@ def empty(study: optuna.Study) -> None:
 def test_a_study_of_somebody_else_is_refused(
     storage: BaseStorage, direction: str, what: Callable[[optuna.Study], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("autotune.study.study.DESCRIBED_WITHIN_SECONDS", 0.1)
+    monkeypatch.setattr("autotune.study.identity.DESCRIBED_WITHIN_SECONDS", 0.1)
     what(optuna.create_study(storage=storage, study_name="study", direction=direction))
     with pytest.raises(StudyMismatchError, match="the study was not made by autotune\n  where: study 'study'"):
         join(storage)
@@ -225,7 +225,7 @@ def test_a_study_of_somebody_else_is_refused(
 def test_a_study_whose_creator_died_before_describing_it_is_taken_over(
     storage: BaseStorage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("autotune.study.study.DESCRIBED_WITHIN_SECONDS", 0.1)
+    monkeypatch.setattr("autotune.study.identity.DESCRIBED_WITHIN_SECONDS", 0.1)
     optuna.create_study(storage=storage, study_name="study", direction="maximize")
     assert join(storage).claim().number == 0
     assert join(storage).name == "study"

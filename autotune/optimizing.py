@@ -1,0 +1,207 @@
+"""Optimizing a function without a table: the study, the pruner, the workers and the budget, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from autotune.errors import NoSuccessfulTrialError, SettingsError
+from autotune.execution.coordinator import Budget, Search
+from autotune.execution.pool import Processes
+from autotune.execution.serial import Serial
+from autotune.execution.work import OfObjective
+from autotune.learners.custom import describe_model, is_flat
+from autotune.objective import Objective
+from autotune.plan import digest, resources_of, seed_of
+from autotune.settings import Settings, trial_budget
+from autotune.spaces.catalog import find_space
+from autotune.spaces.space import Space
+from autotune.study.records import TrialRecord, leaderboard
+from autotune.study.storage import open_storage
+from autotune.study.strategies import find_pruner, find_sampler
+from autotune.study.study import TuningStudy, open_study
+from autotune.watcher import Opening, Silent, Watcher
+
+if TYPE_CHECKING:
+    import optuna
+    import pandas as pd
+
+DIRECTIONS = ("minimize", "maximize")
+LEARNER = "objective"
+"""What a flat space's one table is called."""
+
+
+@dataclass(frozen=True)
+class Optimization:
+    """What optimizing a function found.
+
+    Attributes
+    ----------
+    best_params : dict
+        The best configuration.
+    best_score : float
+        Its score.
+    records : tuple of TrialRecord
+        Every trial of the study.
+    maximize : bool
+        Whether larger scores are better.
+    study_name, seed : str, int
+        The study and its seed.
+    seconds : float
+        How long it took.
+    notes : tuple of str
+        What there is to say.
+
+    Examples
+    --------
+    >>> from autotune import Int, optimize
+    >>> print(optimize(lambda params: params["n"] ** 2, {"n": Int(1, 3)}, random_state=0).best_params)
+    {'n': 1}
+    """
+
+    best_params: dict[str, Any]
+    best_score: float
+    records: tuple[TrialRecord, ...]
+    maximize: bool
+    study_name: str
+    seed: int
+    seconds: float
+    notes: tuple[str, ...] = ()
+    connection: optuna.Study | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def study(self) -> optuna.Study | None:
+        """The Optuna study."""
+        return self.connection
+
+    def leaderboard(self) -> pd.DataFrame:
+        """Return all trials, best first; see `autotune.study.records.leaderboard`."""
+        return leaderboard(self.records, maximize=self.maximize)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain values."""
+        return {
+            "best_params": self.best_params,
+            "best_score": self.best_score,
+            "maximize": self.maximize,
+            "study_name": self.study_name,
+            "random_state": self.seed,
+            "seconds": self.seconds,
+            "n_trials": len(self.records),
+            "notes": list(self.notes),
+        }
+
+    def __str__(self) -> str:
+        width = max((len(name) for name in self.best_params), default=0)
+        lines = [f"best score {self.best_score:.6g} ({'larger' if self.maximize else 'smaller'} is better)"]
+        lines += [f"  {name:<{width}}  {value}" for name, value in self.best_params.items()]
+        states = [record.state for record in self.records]
+        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+        lines += ["", f"trials: {counts}, in {self.study_name!r}, {self.seconds:.1f} s, random_state {self.seed}"]
+        return "\n".join([*lines, *(f"- {note}" for note in self.notes)])
+
+
+def run_objective(
+    function: Callable[..., Any], settings: Settings, *, direction: str, started: float, watch: Watcher | None = None
+) -> Optimization:
+    """Search the best configuration of a function.
+
+    Parameters
+    ----------
+    function : callable
+        See `autotune.objective.Objective`.
+    settings : Settings
+        Space, budget, sampler, pruner, jobs, storage, name and seed count.
+    direction : {"minimize", "maximize"}
+        Which scores are better.
+    started : float
+        When the call began, on the clock of `time.time`.
+    watch : Watcher, optional
+        Told what happens as it happens.
+
+    Raises
+    ------
+    AutotuneError
+        When a setting or the space is wrong, before anything runs.
+    NoSuccessfulTrialError
+        When every trial failed.
+    """
+    if direction not in DIRECTIONS:
+        raise SettingsError(f"direction={direction!r} is not known", "direction", " or ".join(map(repr, DIRECTIONS)))
+    watch = watch or Silent()
+    objective = Objective(function, direction == "maximize")
+    space = _space(settings.space)
+    n_jobs, resources = resources_of(settings)
+    study, seed = _open(settings, objective, space)
+    deadline = float("inf") if settings.timeout is None else started + settings.timeout
+    budget = Budget(trial_budget(settings), deadline, n_folds=1, n_refits=0)
+    better = "larger" if objective.maximize else "smaller"
+    title = f"{study.name}: {better} is better"
+    try:
+        watch.planned(Opening(title, (), (), budget.n_trials, deadline, objective.maximize))
+        watch.stage("search")
+        watch.joined(study.records())
+        if budget.n_trials is None or study.n_finished < budget.n_trials:
+            work = OfObjective(objective)
+            executor = Serial(work) if n_jobs == 1 else Processes(n_jobs, work, resources.threads)
+            with closing(executor):
+                Search(study, executor, budget, lambda record: watch.told(record, study.best())).run()
+    finally:
+        watch.over()
+    return _result(study, objective, seed, time.time() - started)
+
+
+def _space(given: Any) -> Space:
+    if isinstance(given, Mapping) and is_flat(given):
+        return Space({LEARNER: given})
+    return find_space(given)
+
+
+def _open(settings: Settings, objective: Objective, space: Space) -> tuple[TuningStudy, int]:
+    sampler, pruner = find_sampler(settings.sampler), find_pruner(settings.pruner)
+    storage = open_storage(settings.storage)
+    identity = {
+        "objective": describe_model(objective.function),
+        "space": f"{space.name} {digest(json.dumps(space.to_dict(), sort_keys=True, default=str))}",
+        "direction": "maximize" if objective.maximize else "minimize",
+    }
+    name = settings.study_name or "-".join(
+        (getattr(objective.function, "__name__", "objective").strip("<>"), space.name, digest(json.dumps(identity)))
+    )
+    seed = seed_of(settings.random_state, storage, name)
+    study = open_study(
+        storage,
+        name,
+        space=space,
+        sampler=sampler,
+        pruner=pruner,
+        maximize=objective.maximize,
+        identity=identity,
+        seed=seed,
+        versions={},
+    )
+    return study, seed
+
+
+def _result(study: TuningStudy, objective: Objective, seed: int, seconds: float) -> Optimization:
+    best, records = study.best(), study.records()
+    if best is None or best.config is None or best.score is None:
+        failures = [record for record in records if record.state == "failed"]
+        why = f"all {len(failures)} failed, the first with: {failures[0].reason}" if failures else "none is complete"
+        raise NoSuccessfulTrialError(f"no trial has a score: {why}", f"study {study.name!r}")
+    params = best.config.flat() if len(study.space.learners) > 1 else dict(best.config.params)
+    return Optimization(
+        best_params=params,
+        best_score=best.score,
+        records=records,
+        maximize=objective.maximize,
+        study_name=study.name,
+        seed=seed,
+        seconds=seconds,
+        notes=study.notes(),
+        connection=study.optuna,
+    )

@@ -1,0 +1,69 @@
+"""Where the program meets the shell: lines that work when they are pasted, files to be written, stdin."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from autotune.errors import SettingsError
+
+
+def typed(name: str, *arguments: str, **options: Any) -> str:
+    """Return what a person types to run a command; options without a value are left out."""
+    words = [*program(), name, *arguments]
+    for option, value in options.items():
+        for each in value if isinstance(value, tuple) else () if value is None else (value,):
+            words += [f"--{option.replace('_', '-')}", str(each)]
+    return shlex.join(words)
+
+
+def program() -> list[str]:
+    """Return what reaches this program from the shell: ``tune``, a path to it, or ``python -m autotune``."""
+    script = Path(sys.argv[0]).absolute()
+    if script.name == "tune":
+        return ["tune"] if _found("tune") == script else [_shortest(script)]
+    python = Path(sys.executable)
+    return ["python" if _found("python") == python else _shortest(python), "-m", "autotune"]
+
+
+def _found(program: str) -> Path | None:
+    """Return the file that the shell runs by this name."""
+    found = shutil.which(program)
+    return None if found is None else Path(found).absolute()
+
+
+def _shortest(path: Path) -> str:
+    """Return the path as it is typed from the current folder."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def check_folder(path: str, where: str) -> None:
+    """Raise a SettingsError before any work when a file could not be written after it."""
+    folder = Path(path).absolute().parent
+    if Path(path).is_dir():
+        raise SettingsError(f"{path!r} is a folder", where, "the name of a file")
+    if not folder.is_dir():
+        raise SettingsError(f"there is no folder {str(folder)!r}", where, shlex.join(["mkdir", "-p", str(folder)]))
+    if not os.access(folder, os.W_OK):
+        raise SettingsError(f"the folder {str(folder)!r} cannot be written", where)
+
+
+@contextmanager
+def stdin_as_file(data: str) -> Iterator[str]:
+    """Yield the path of the data; for ``-``, of a file that holds what stdin does."""
+    if data != "-":
+        yield data
+        return
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="autotune-") as folder:
+        path = Path(folder) / "stdin.csv"
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield str(path)

@@ -1,0 +1,145 @@
+"""Configurations drawn at random, or listed one by one where a space is finite; no sampler is needed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import suppress
+from random import Random
+from typing import Any
+
+from autotune.spaces.formula import FormulaError
+from autotune.spaces.params import Choice, Derived, Fixed, Float, Int, Parameter
+from autotune.spaces.ranges import exponent
+from autotune.spaces.space import Config, Space
+
+REDRAWS = 100
+"""Draws that a forbidden configuration costs at most; then the default stands in."""
+
+VISITS_A_CONFIGURATION = 50
+"""How many dead ends listing may visit for each configuration that it may return."""
+
+
+def draw(space: Space, random: Random) -> Config:
+    """Draw a configuration that the space admits.
+
+    Parameters
+    ----------
+    space : Space
+        What may vary.
+    random : random.Random
+        Where the draws come from.
+
+    Examples
+    --------
+    >>> draw(Space({"knn": {"k": Int(1, 3)}}), Random(0)).params["k"] in (1, 2, 3)
+    True
+    """
+    learner = random.choice(list(space.learners))
+    for _ in range(REDRAWS):
+        values: dict[str, Any] = {}
+        try:
+            for key, parameter in space.active(learner, values):
+                values[key] = parameter.value(values) if isinstance(parameter, Derived) else _drawn(parameter, random)
+        except FormulaError:
+            continue
+        config = Config(learner, values)
+        if space.allows(config):
+            return config
+    return space.default(learner)
+
+
+def enumerate_space(space: Space, limit: int) -> list[Config] | None:
+    """Return all configurations of a finite space.
+
+    Parameters
+    ----------
+    space : Space
+        What may vary.
+    limit : int
+        The longest list that is wanted.
+
+    Returns
+    -------
+    list of Config or None
+        None where there are more, or infinitely many.
+
+    Examples
+    --------
+    >>> len(enumerate_space(Space({"knn": {"k": Int(1, 3), "p": Choice([1, 2])}}), 100))
+    6
+    """
+    if any(_options(parameter) is None for table in space.learners.values() for parameter in table.values()):
+        return None
+    found: list[Config] = []
+    every = (Config(learner, values) for learner in space.learners for values in _listed(space, learner, {}))
+    for visited, config in enumerate(every):
+        if space.allows(config):
+            found.append(config)
+        if len(found) > limit or visited > limit * VISITS_A_CONFIGURATION:
+            return None
+    return found
+
+
+def _listed(space: Space, learner: str, values: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield all ways to fill in what is still open, parents first."""
+    open_ones = (each for each in space.active(learner, values) if each[0] not in values)
+    key, parameter = next(open_ones, (None, None))
+    if key is None or parameter is None:
+        yield values
+        return
+    options = _options(parameter) or []
+    if isinstance(parameter, Derived):
+        with suppress(FormulaError):
+            options = [parameter.value(values)]
+    for option in options:
+        yield from _listed(space, learner, {**values, key: option})
+
+
+def _options(parameter: Parameter) -> list[Any] | None:
+    match parameter:
+        case Choice(options=options):
+            return list(options)
+        case Fixed(value=value):
+            return [value]
+        case Derived():
+            return []
+        case Int(fidelity=True, high=high):
+            return [high]
+        case Int(low=low, high=high, scale="pow2"):
+            return [*(2**power for power in range(exponent(low), exponent(high) + 1)), *parameter.special]
+        case Int(low=low, high=high, step=step):
+            return [*range(low, high + 1, step), *parameter.special] if (high - low) // step < 10**6 else None
+        case Float(step=None):
+            return None
+        case Float(low=low, high=high, step=float(step)):
+            n_steps = round((high - low) / step)
+            return [*(min(high, low + index * step) for index in range(n_steps + 1)), *parameter.special]
+    raise AssertionError(parameter)
+
+
+def _drawn(parameter: Parameter, random: Random) -> Any:
+    if isinstance(parameter, (Float, Int)) and parameter.special:
+        index = random.randrange(len(parameter.special) + 1)
+        if index:
+            return parameter.special[index - 1]
+    match parameter:
+        case Choice(options=options):
+            return random.choices(options, parameter.weights)[0]
+        case Fixed(value=value):
+            return value
+        case Int(fidelity=True, high=high):
+            return high
+        case Int(low=low, high=high, scale="pow2"):
+            return 2 ** random.randint(exponent(low), exponent(high))
+        case Int(low=low, high=high, log=True):
+            return min(high, max(low, math.floor(math.exp(random.uniform(math.log(low), math.log(high + 1))))))
+        case Int(low=low, high=high, step=step):
+            return low + step * random.randint(0, (high - low) // step)
+        case Float(low=low, high=high, log=True):
+            return min(high, max(low, math.exp(random.uniform(math.log(low), math.log(high)))))
+        case Float(low=low, high=high, step=None):
+            return random.uniform(low, high)
+        case Float(low=low, high=high, step=float(step)):
+            return min(high, low + step * random.randint(0, round((high - low) / step)))
+    raise AssertionError(parameter)

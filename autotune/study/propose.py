@@ -1,0 +1,134 @@
+"""A configuration that may be tried next: drafted with the sampler, redrawn where it is forbidden or known already.
+
+A draft asks the sampler as a trial would, but writes nothing; only what is accepted becomes a trial's parameters.
+"""
+
+from __future__ import annotations
+
+import copy
+import random
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.trial import FrozenTrial
+
+from autotune.spaces.draws import draw
+from autotune.spaces.formula import FormulaError
+from autotune.spaces.params import Choice, Parameter
+from autotune.spaces.space import Config, Space
+from autotune.study.strategies import N_STARTUP_TRIALS, trial_seed
+from autotune.study.suggest import suggest
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.samplers import BaseSampler
+
+REDRAWS = 20
+"""Drafts from the sampler before configurations are drawn blindly."""
+
+BLIND_DRAWS = 200
+"""Blind draws before the open configurations are looked through, or a known one is taken."""
+
+
+class Draft:
+    """A trial that asks its sampler but writes nothing.
+
+    Parameters
+    ----------
+    study : optuna.Study
+        What the sampler learns from.
+    sampler : BaseSampler
+        What answers.
+    trial : FrozenTrial
+        The row that the configuration is for.
+    weigh : random.Random or None
+        Draws weighted choices that the sampler has no opinion on; None leaves them to the sampler.
+    """
+
+    def __init__(
+        self, study: optuna.Study, sampler: BaseSampler, trial: FrozenTrial, weigh: random.Random | None
+    ) -> None:
+        self._study = copy.copy(study)  # a copy reads the trials anew: Optuna keeps those of the last ask
+        self._sampler = sampler
+        self._trial = copy.deepcopy(trial)
+        self._weigh = weigh
+        sampler.before_trial(self._study, self._trial)
+        self._space = sampler.infer_relative_search_space(self._study, self._trial)
+        self._relative = sampler.sample_relative(self._study, self._trial, self._space)
+
+    def ask(self, path: str, distribution: BaseDistribution, parameter: Parameter | None) -> Any:
+        """Answer as a trial would: from the joint draw where the parameter is in it, or else alone."""
+        value = self._answer(path, distribution, parameter)
+        self._trial.params = {**self._trial.params, path: value}
+        self._trial.distributions = {**self._trial.distributions, path: distribution}
+        return value
+
+    def _answer(self, path: str, distribution: BaseDistribution, parameter: Parameter | None) -> Any:
+        if path in self._relative and distribution._contains(distribution.to_internal_repr(self._relative[path])):
+            return self._relative[path]
+        if self._weigh is not None and isinstance(parameter, Choice) and parameter.weights:
+            places = list(range(len(parameter.options)))
+            place = self._weigh.choices(places, parameter.weights)[0]
+            return distribution.choices[place] if isinstance(distribution, CategoricalDistribution) else place
+        return self._sampler.sample_independent(self._study, self._trial, path, distribution)
+
+
+def propose(
+    study: optuna.Study,
+    space: Space,
+    sampler_of: Callable[[int], BaseSampler],
+    trial: FrozenTrial,
+    *,
+    seed: int,
+    known: Collection[str] = (),
+    listed: Collection[Config] = (),
+) -> Config:
+    """Propose a configuration for a trial.
+
+    Parameters
+    ----------
+    study : optuna.Study
+        What the sampler learns from.
+    space : Space
+        What may vary.
+    sampler_of : callable
+        Makes a sampler from a seed.
+    trial : FrozenTrial
+        The row that it is for.
+    seed : int
+        The study's seed; with the trial's number it fixes all draws.
+    known : collection of str
+        Keys, see `config_key`, of configurations that need not be tried again.
+    listed : collection of Config
+        All configurations of the space, where it is finite.
+
+    Returns
+    -------
+    Config
+        Allowed; not known, as long as one is left.
+    """
+    n_finished = sum(each.state.is_finished() for each in study.get_trials(deepcopy=False))
+    for attempt in range(REDRAWS):
+        purpose = "sampler" if attempt == 0 else f"sampler {attempt}"
+        own_seed = trial_seed(seed, trial.number, purpose)
+        weigh = random.Random(own_seed) if n_finished < N_STARTUP_TRIALS else None
+        draft = Draft(study, sampler_of(own_seed), trial, weigh)
+        try:
+            config = suggest(draft.ask, space)
+        except FormulaError:
+            continue
+        if space.allows(config) and config_key(config) not in known:
+            return config
+    blind = random.Random(trial_seed(seed, trial.number, "blind"))
+    for _ in range(BLIND_DRAWS):
+        config = draw(space, blind)
+        if config_key(config) not in known:
+            return config
+    left = [each for each in listed if config_key(each) not in known]
+    return blind.choice(left) if left else config
+
+
+def config_key(config: Config) -> str:
+    """Return a text that is equal for equal configurations."""
+    return repr((config.learner, sorted(config.params.items())))

@@ -1,0 +1,98 @@
+"""What of a space only its learners know to be wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from autotune.learners import find_learner
+from autotune.learners.declared import parameter_names, space_problems
+from autotune.learners.sklearn_learner import SklearnLearner
+from autotune.spaces.params import Choice, Float, Int
+from autotune.spaces.space import Space
+
+
+def problems(parameters: dict[str, Any], learner: Any, kind: str = "binary") -> list[str]:
+    space = Space({learner.name: parameters})
+    found = space_problems(space, {learner.name: learner}, kind)
+    return [f"{problem.problem}; {problem.hint}" if problem.hint else problem.problem for problem in found]
+
+
+PIPELINE = SklearnLearner("mine", make_pipeline(StandardScaler(), SVC()))
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"svc__gama": 1.0}, ["no parameter of learner 'mine' named 'svc__gama'; svc__gamma"]),
+        ({"C": 1.0}, ["no parameter of learner 'mine' named 'C'; svc__C"]),
+        ({"svc__C": Float(-1.0, 1.0)}, ["svc__C=-1.0 is not a float in the range (0.0, inf]"]),
+        ({"svc__degree": 2.5}, ["svc__degree=2.5 is not an int in the range [0, inf)"]),
+        (
+            {"svc__kernel": Choice(("rbf", "ply"))},
+            ["svc__kernel='ply' is not a str among 'linear', 'poly', 'precomputed', 'rbf', 'sigmoid' or a callable"],
+        ),
+        ({"svc__C": 1.0, "standardscaler__with_mean": Choice((True, False))}, []),
+        ({"standardscaler": Choice((None, "passthrough"))}, []),
+    ],
+)
+def test_parameters_of_an_estimator_go_the_way_of_those_of_a_dataclass(
+    parameters: dict[str, Any], said: list[str]
+) -> None:
+    assert problems(parameters, PIPELINE) == said
+
+
+def test_all_problems_come_together() -> None:
+    assert len(problems({"CC": 1, "C": Float(-1.0, 1.0), "penalty": "l3"}, find_learner("linear"))) == 3
+    assert len(problems({"C": 1, "svc__C": 0, "svc__kernel": 3}, PIPELINE)) == 3
+
+
+def test_a_learner_says_which_tasks_it_learns() -> None:
+    assert problems({}, PIPELINE, "regression") == [
+        "learner 'mine' does not learn regression tasks; it learns binary and multiclass"
+    ]
+
+
+def test_a_learner_that_is_not_there_is_told_the_nearest() -> None:
+    (problem,) = space_problems(Space({"lightgbn": {}}), {}, "binary")
+    assert (problem.problem, problem.hint) == ("no learner named 'lightgbn'", "lightgbm")
+
+
+def test_a_fidelity_is_what_the_learner_is_stepped_by() -> None:
+    boosting = SklearnLearner("gb", GradientBoostingClassifier())
+    assert problems({"n_estimators": Int(1, 50, fidelity=True)}, boosting) == []
+    assert problems({"max_depth": Int(1, 5, fidelity=True)}, boosting) == [
+        "max_depth is no fidelity: learner 'gb' trains in steps of n_estimators; "
+        "leave fidelity out, or give it to n_estimators"
+    ]
+    assert problems({"svc__max_iter": Int(1, 5, fidelity=True)}, PIPELINE) == [
+        "svc__max_iter is no fidelity: learner 'mine' trains in one go; leave fidelity out"
+    ]
+
+
+def test_what_takes_any_keyword_names_no_parameters() -> None:
+    class Open:
+        def __init__(self, **words: Any) -> None:
+            self.words = words
+
+        def fit(self, X: Any, y: Any) -> Open:
+            return self
+
+        def predict(self, X: Any) -> Any:
+            return X
+
+        def get_params(self, deep: bool = True) -> dict[str, Any]:
+            return dict(self.words)
+
+        def set_params(self, **words: Any) -> Open:
+            self.words |= words
+            return self
+
+    learner: Any = SklearnLearner("open", Open())
+    assert parameter_names(learner) is None
+    assert problems({"anything": 3}, learner) == []

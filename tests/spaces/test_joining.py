@@ -1,0 +1,133 @@
+import pytest
+
+from autotune.errors import SpaceError
+from autotune.spaces.files import read_space
+from autotune.spaces.forbid import Forbid
+from autotune.spaces.joining import join
+from autotune.spaces.params import Choice, Derived, Fixed, Float, Int
+from autotune.spaces.space import Config, Space
+
+MLP = Space(
+    {
+        "mlp": {
+            "optimizer": Choice(["adamw", "sgd", "rmsprop"]),
+            "momentum": Float(0, 0.99, when={"optimizer": ["sgd", "rmsprop"]}),
+            "nesterov": Choice([True, False], when={"optimizer": "sgd"}),
+            "batch_size": Int(16, 512, scale="pow2"),
+            "steps": Derived("batch_size * 2"),
+        }
+    },
+    starts=[{"optimizer": "rmsprop", "momentum": 0.5, "batch_size": 64}, {"batch_size": 512}],
+    forbid=[{"optimizer": "sgd", "batch_size": {"at_least": 256}}],
+    name="mine",
+)
+
+
+def message_of(base, other):
+    with pytest.raises(SpaceError) as caught:
+        join(base, other)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mlp.batch_size": {"int": [16, 64], "scale": "pow2"}},
+        {"batch_size": Int(16, 64, scale="pow2")},
+        {"mlp": {"batch_size": {"int": [16, 64], "scale": "pow2"}}},
+    ],
+)
+def test_a_parameter_may_be_named_in_many_ways(changes):
+    changed = MLP | changes
+    assert changed.learners["mlp"]["batch_size"] == Int(16, 64, scale="pow2")
+    assert list(changed.learners["mlp"]) == list(MLP.learners["mlp"])
+    assert changed.name == "mine"
+
+
+def test_what_can_no_longer_exist_goes_with_all_that_hangs_on_it():
+    changed = MLP | {"optimizer": "adamw"}
+    assert changed.learners["mlp"] == {
+        "optimizer": Fixed("adamw"),
+        "batch_size": Int(16, 512, scale="pow2"),
+        "steps": Derived("batch_size * 2"),
+    }
+    assert changed.forbid == ()
+
+
+def test_conditions_lose_the_values_that_their_parents_lose():
+    changed = MLP | {"optimizer": Choice(["adamw", "sgd"])}
+    assert changed.learners["mlp"]["momentum"].when == {"optimizer": ("sgd",)}
+    assert (MLP | {"optimizer": Choice(["adamw", "rmsprop"])}).forbid == ()
+
+
+def test_a_clause_keeps_the_values_that_are_left():
+    space = Space({"a": {"x": Choice([1, 2, 3]), "y": Int(1, 9)}}, forbid=[{"x": [2, 3], "y": 1}])
+    assert [(space | {"x": Choice([1, 2])}).allows(Config("a", {"x": 2, "y": y})) for y in (1, 2)] == [False, True]
+    other = Space({"a": {"x": Choice([1, 2, 3]), "y": Int(1, 9)}}, forbid=[{"x": {"not": [1, 3]}, "y": 1}])
+    assert (other | {"x": Choice([1, 2])}).forbid == (Forbid("a", {"x": {"not": [1]}, "y": 1}),)
+    assert (other | {"x": Choice([2, 4])}).forbid == (Forbid("a", {"x": [2, 4], "y": 1}),)
+    assert (other | {"x": Choice([1, 3])}).forbid == ()
+
+
+def test_a_fixed_value_exists_when_the_parameter_did():
+    assert (MLP | {"momentum": 0.9}).learners["mlp"]["momentum"] == Fixed(0.9, when={"optimizer": ("sgd", "rmsprop")})
+
+
+def test_starts_keep_what_still_fits_and_exists():
+    changed = MLP | {"optimizer": Choice(["adamw", "sgd"])}
+    assert changed.starts == (
+        Config("mlp", {"optimizer": "adamw", "batch_size": 64, "steps": 128}),  # without its momentum
+        Config("mlp", {"optimizer": "adamw", "batch_size": 512, "steps": 1024}),
+    )
+
+
+def test_starts_that_become_forbidden_or_empty_go():
+    assert (MLP | {"batch_size": Int(256, 512, scale="pow2"), "optimizer": Choice(["adamw", "rmsprop"])}).starts == (
+        Config("mlp", {"optimizer": "rmsprop", "batch_size": 256, "momentum": 0.5, "steps": 512}),
+        Config("mlp", {"optimizer": "adamw", "batch_size": 512, "steps": 1024}),
+    )
+    narrow = Space({"a": {"x": Int(1, 9), "y": Int(1, 9)}}, starts=[{"x": 9}], forbid=[{"x": {"at_most": 2}, "y": 2}])
+    assert (narrow | {"x": {"int": [1, 3], "default": 3}}).starts == ()
+    assert narrow.starts == (Config("a", {"x": 9, "y": 5}),)
+
+
+def test_a_parameter_that_becomes_the_fidelity_is_no_longer_in_starts():
+    space = Space({"a": {"epochs": Int(1, 50), "x": Int(1, 9)}}, starts=[{"epochs": 20, "x": 2}])
+    assert (space | {"epochs": Int(1, 50, fidelity=True)}).starts == (Config("a", {"epochs": 50, "x": 2}),)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"mlp.batch_size": {"int": [64, 16]}},
+            "space 'mine' mlp.batch_size.int: batch_size: the lower bound 64 is not below the upper bound 16; "
+            "int = [16, 64]",
+        ),
+        (
+            {"batch_size": {"itn": [16, 64]}},
+            "space 'mine' mlp.batch_size.itn: no kind of parameter named 'itn'; int",
+        ),
+        (
+            {"optimizer": {"choice": ["adamw"], "default": "sgd"}},
+            "space 'mine' mlp.optimizer.default: optimizer: default 'sgd' is none of ['adamw']; leave default out",
+        ),
+        (5, "space 'mine': a space is joined with a space or a mapping, found 5"),
+    ],
+)
+def test_what_is_wrong_with_a_change(changes, message):
+    assert message_of(MLP, changes) == message
+
+
+def test_a_wrong_change_is_not_blamed_on_the_file(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("version = 1\n[knn]\nk = { int = [1, 50] }\np = { choice = [1, 2] }\n", encoding="utf-8")
+    assert message_of(read_space(path), {"k": {"int": [9, 1]}}).startswith("space 'mine' knn.k.int: ")
+    assert message_of(read_space(path), {"knn.k": Int(9, 1)}).startswith("space 'mine' knn.k.int: ")
+
+
+def test_a_child_of_a_wrong_parent_is_not_lost_silently():
+    message = message_of(MLP, {"optimizer": {"choice": []}})
+    assert message == (
+        'space \'mine\' mlp.optimizer.choice: optimizer: a choice needs at least one option; choice = ["a", "b"]'
+    )
