@@ -83,6 +83,7 @@ def propose(
     seed: int,
     known: Collection[str] = (),
     listed: Collection[Config] = (),
+    beaten: Collection[str] = (),
 ) -> Config:
     """Propose a configuration for a trial.
 
@@ -102,6 +103,8 @@ def propose(
         Keys, see `config_key`, of configurations that need not be tried again.
     listed : collection of Config
         All configurations of the space, where it is finite.
+    beaten : collection of str
+        Learners that are not worth more trials now.
 
     Returns
     -------
@@ -118,12 +121,12 @@ def propose(
             config = suggest(draft.ask, space)
         except FormulaError:
             continue
-        if space.allows(config) and config_key(config) not in known:
+        if config.learner not in beaten and space.allows(config) and config_key(config) not in known:
             return config
     blind = random.Random(trial_seed(seed, trial.number, "blind"))
     for _ in range(BLIND_DRAWS):
         config = draw(space, blind)
-        if config_key(config) not in known:
+        if config.learner not in beaten and config_key(config) not in known:
             return config
     left = [each for each in listed if config_key(each) not in known]
     return blind.choice(left) if left else config

@@ -19,7 +19,7 @@ from autotune.spaces.space import Config, Space
 from autotune.study.identity import IDENTITY, SEED, check_identity, describe, was_left_bare
 from autotune.study.owner import is_dead, this_owner
 from autotune.study.propose import config_key, propose
-from autotune.study.records import TrialRecord, ranked
+from autotune.study.records import TrialRecord, beaten_learners, ranked
 from autotune.study.rungs import Rungs
 from autotune.study.strategies import Pruner, fixed_sampler, trial_seed
 from autotune.study.suggest import as_suggestions, from_trial, from_values, suggest
@@ -203,8 +203,16 @@ class TuningStudy:
             config = self._first[frozen.number]
         else:
             tried = self._known(but=frozen.number) if self._listed else ()
+            several = len(self.space.learners) > 1
             config = propose(
-                self.optuna, self.space, self._sampler, frozen, seed=self.seed, known=tried, listed=self._listed
+                self.optuna,
+                self.space,
+                self._sampler,
+                frozen,
+                seed=self.seed,
+                known=tried,
+                listed=self._listed,
+                beaten=beaten_learners(self.records(), maximize=self.maximize) if several else (),
             )
         self.optuna.sampler = fixed_sampler(as_suggestions(config, self.space), 0)
         return suggest(from_trial(Trial(self.optuna, trial._trial_id)), self.space)

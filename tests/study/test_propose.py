@@ -82,3 +82,11 @@ def test_drafts_learn_from_the_trials_that_are_over() -> None:
     next_one = row(study)
     xs = [propose(study, FREE, find_sampler("tpe"), next_one, seed=s).params["x"] for s in range(20)]
     assert sum(abs(x - 0.2) < 0.1 for x in xs) >= 18  # 4 blindly
+
+
+TWO = Space({"a": {"x": Float(0.0, 1.0)}, "b": {"y": Float(0.0, 1.0)}})
+
+
+def test_beaten_learners_are_not_proposed() -> None:
+    assert {config.learner for config in proposed(TWO, n=20)} == {"a", "b"}
+    assert {config.learner for config in proposed(TWO, n=20, beaten={"a"})} == {"b"}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import pytest
 
 from autotune.spaces.space import Config
-from autotune.study.records import TrialRecord, leaderboard, ranked, spread
+from autotune.study.records import TrialRecord, beaten_learners, leaderboard, ranked, spread
 
 C = Config("linear", {"C": 1.0})
 RECORDS = (
@@ -48,3 +50,27 @@ def test_one_fold_has_no_spread() -> None:
     assert spread([]) is None
     assert spread([0.5]) is None
     assert spread([1.0, 2.0, 4.0]) == pytest.approx(pd.Series([1.0, 2.0, 4.0]).std())
+
+
+def scored(number: int, learner: str, *folds: float, state: Any = "complete") -> TrialRecord:
+    score = sum(folds) / len(folds) if folds else None
+    return TrialRecord(number, state, Config(learner, {}), score, folds)
+
+
+def test_a_learner_is_beaten_when_its_best_is_worse_than_the_best_trials_worst_fold() -> None:
+    records = [scored(0, "good", 0.90, 0.94), scored(1, "near", 0.80, 1.0), scored(2, "far", 0.80, 0.98)]
+    assert beaten_learners(records, maximize=True) == {"far"}
+    assert beaten_learners(records, maximize=False) == set()  # the smallest is 0.89, its worst fold 0.98
+    better = [*records, scored(3, "far", 0.99, 0.99)]
+    assert beaten_learners(better, maximize=True) == {"good", "near"}
+
+
+def test_a_beaten_learner_gets_its_share_all_the_same() -> None:
+    records = [scored(number, "good", 0.9, 0.9) for number in range(60)]
+    assert beaten_learners([*records, scored(60, "far", 0.1, 0.1)], maximize=True) == set()
+    assert beaten_learners([*records, *(scored(n, "far", 0.1, 0.1) for n in (60, 61))], maximize=True) == {"far"}
+
+
+def test_nobody_is_beaten_by_a_trial_without_folds_or_without_a_score() -> None:
+    assert beaten_learners([], maximize=True) == set()
+    assert beaten_learners([scored(0, "a"), scored(1, "b", 0.5, state="pruned")], maximize=True) == set()
