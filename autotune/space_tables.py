@@ -38,7 +38,8 @@ def show_space(space: Space) -> None:
     for clause in space.forbid:
         console.print(Text(f"\nforbidden with {_clause(clause)}"), soft_wrap=True)
     if space.starts:
-        console.print(Text(f"\nafter the defaults, {len(space.starts)} known configurations are tried first", "dim"))
+        plural = "configuration is" if len(space.starts) == 1 else "configurations are"
+        console.print(Text(f"\nafter the defaults, {len(space.starts)} known {plural} tried first", "dim"))
 
 
 def show_differences(found: Iterable[Difference]) -> int:

@@ -131,7 +131,7 @@ def leaderboard(records: Sequence[TrialRecord], *, maximize: bool) -> pd.DataFra
     -------
     DataFrame
         One row a trial: rank (complete trials only), number, state, score, sd (over folds), step, seconds, learner, one
-        column a parameter, and reason.
+        column a parameter, and reason. A parameter that is called like one of these has ``params.`` before its name.
     """
     import pandas as pd
 
@@ -147,7 +147,7 @@ def leaderboard(records: Sequence[TrialRecord], *, maximize: bool) -> pd.DataFra
                 "sd": spread(record.fold_scores),
                 "step": record.step,
                 "seconds": record.seconds,
-                **(record.config.flat() if record.config else {}),
+                **_configuration(record),
                 "reason": record.reason,
             }
         )
@@ -156,6 +156,17 @@ def leaderboard(records: Sequence[TrialRecord], *, maximize: bool) -> pd.DataFra
         table = table.astype({"rank": "Int64", "step": "Int64"})
         table.insert(len(table.columns) - 1, "reason", table.pop("reason"))
     return table
+
+
+OWN_COLUMNS = frozenset({"rank", "number", "state", "score", "sd", "step", "seconds", "learner", "reason"})
+
+
+def _configuration(record: TrialRecord) -> dict[str, Any]:
+    """Return learner and parameters as columns beside the table's own."""
+    if record.config is None:
+        return {}
+    named = {f"params.{name}" if name in OWN_COLUMNS else name: v for name, v in record.config.params.items()}
+    return {"learner": record.config.learner, **named}
 
 
 def spread(scores: Sequence[float]) -> float | None:

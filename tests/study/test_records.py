@@ -74,3 +74,9 @@ def test_a_beaten_learner_gets_its_share_all_the_same() -> None:
 def test_nobody_is_beaten_by_a_trial_without_folds_or_without_a_score() -> None:
     assert beaten_learners([], maximize=True) == set()
     assert beaten_learners([scored(0, "a"), scored(1, "b", 0.5, state="pruned")], maximize=True) == set()
+
+
+def test_a_parameter_called_like_a_column_stands_beside_it() -> None:
+    record = TrialRecord(0, "complete", Config("model", {"step": 0.5, "score": "x", "rate": 1}), 0.9, (0.9,), step=7)
+    row = leaderboard([record], maximize=True).iloc[0]
+    assert (row["step"], row["score"], row["params.step"], row["params.score"], row["rate"]) == (7, 0.9, 0.5, "x", 1)
