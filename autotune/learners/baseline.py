@@ -28,6 +28,7 @@ class Baseline:
     name: ClassVar[str] = "baseline"
     tasks: ClassVar[frozenset[TaskKind]] = ALL_TASKS
     Params: ClassVar[type[BaselineParams]] = BaselineParams
+    fidelity: ClassVar[None] = None
 
     def train(
         self, members: Sequence[Member], params: BaselineParams, *, seed: int, resources: Resources

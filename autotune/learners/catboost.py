@@ -108,6 +108,7 @@ class CatBoost:
     name: ClassVar[str] = "catboost"
     tasks: ClassVar[frozenset[TaskKind]] = ALL_TASKS
     Params: ClassVar[type[Any]] = CatBoostParams
+    fidelity: ClassVar[str] = "max_rounds"
     requires: ClassVar[str] = "catboost"
     install: ClassVar[str] = INSTALL_BOOSTERS
 

@@ -78,6 +78,7 @@ class RandomForest:
     name: ClassVar[str] = "random_forest"
     tasks: ClassVar[frozenset[TaskKind]] = ALL_TASKS
     Params: ClassVar[type[RandomForestParams]] = RandomForestParams
+    fidelity: ClassVar[None] = None
 
     def train(
         self, members: Sequence[Member], params: RandomForestParams, *, seed: int, resources: Resources
@@ -96,6 +97,7 @@ class ExtraTrees:
     name: ClassVar[str] = "extra_trees"
     tasks: ClassVar[frozenset[TaskKind]] = ALL_TASKS
     Params: ClassVar[type[ExtraTreesParams]] = ExtraTreesParams
+    fidelity: ClassVar[None] = None
 
     def train(
         self, members: Sequence[Member], params: ExtraTreesParams, *, seed: int, resources: Resources

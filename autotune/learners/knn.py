@@ -62,6 +62,7 @@ class KNearestNeighbors:
     name: ClassVar[str] = "knn"
     tasks: ClassVar[frozenset[TaskKind]] = ALL_TASKS
     Params: ClassVar[type[KNNParams]] = KNNParams
+    fidelity: ClassVar[None] = None
 
     def train(self, members: Sequence[Member], params: KNNParams, *, seed: int, resources: Resources) -> Iterator[Step]:
         """Fit one member after the other."""

@@ -75,6 +75,7 @@ class LightGBM:
     name: ClassVar[str] = "lightgbm"
     tasks: ClassVar[frozenset[TaskKind]] = ALL_TASKS
     Params: ClassVar[type[Any]] = LightGBMParams
+    fidelity: ClassVar[str] = "max_rounds"
 
     def train(
         self, members: Sequence[Member], params: LightGBMParams, *, seed: int, resources: Resources

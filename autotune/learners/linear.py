@@ -59,6 +59,7 @@ class Linear:
     name: ClassVar[str] = "linear"
     tasks: ClassVar[frozenset[TaskKind]] = ALL_TASKS
     Params: ClassVar[type[LinearParams]] = LinearParams
+    fidelity: ClassVar[None] = None
 
     def train(
         self, members: Sequence[Member], params: LinearParams, *, seed: int, resources: Resources

@@ -26,6 +26,7 @@ class MLP:
     name: ClassVar[str] = "mlp"
     tasks: ClassVar[frozenset[TaskKind]] = ALL_TASKS
     Params: ClassVar[type[Any]] = MLPParams
+    fidelity: ClassVar[str] = "epochs"
 
     def train(self, members: Sequence[Member], params: MLPParams, *, seed: int, resources: Resources) -> Iterator[Step]:
         """Train all members an epoch at a time, up to ``epochs``.

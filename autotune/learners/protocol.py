@@ -128,6 +128,13 @@ class Learner(Protocol[P_contra]):
         The kinds of task it can learn.
     Params : type
         A frozen dataclass: every parameter with its type and default. It checks its values in ``__post_init__``.
+
+    Notes
+    -----
+    What a learner may have beside these, and is asked for where it has it: ``fidelity``, the parameter that counts its
+    steps, None for one that trains in one go; ``parameter_names``, where ``Params`` is no dataclass, None for any;
+    ``defaults``, values by name; ``requires``, a package that it imports; ``check(problem, parameters)``, which raises
+    before anything trains; and ``notes(problem, parameters, weighted=…)``, lines for the report.
     """
 
     name: ClassVar[str]

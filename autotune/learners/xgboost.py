@@ -95,6 +95,7 @@ class XGBoost:
     name: ClassVar[str] = "xgboost"
     tasks: ClassVar[frozenset[TaskKind]] = ALL_TASKS
     Params: ClassVar[type[Any]] = XGBoostParams
+    fidelity: ClassVar[str] = "max_rounds"
     requires: ClassVar[str] = "xgboost"
     install: ClassVar[str] = INSTALL_BOOSTERS
 
