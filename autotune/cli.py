@@ -107,7 +107,7 @@ def run(
     longer.
     """
     changes = {"set": sets, "fix": fixes}
-    report = _tune(data, target, saved, {**given, "space": _changed(given["space"], sets, fixes)})
+    report = _tune(data, target, saved, {**given, "space": _changed(given["space"], given["model"], sets, fixes)})
     if as_json:
         click.echo(json.dumps({**report.to_dict(), "model": saved}, default=str, indent=2))
         return
@@ -154,17 +154,27 @@ def _optimizing_options(command: C) -> C:
 @main.command()
 @click.argument("objective", metavar="OBJECTIVE")
 @click.option("--space", required=True, help="a TOML, YAML or JSON file with one table of parameters")
+@click.option("--set", "sets", multiple=True, metavar="PATH=ENTRY", help="set a parameter: x='{float=[0,1]}'")
+@click.option("--fix", "fixes", multiple=True, metavar="PATH=VALUE", help="fix a parameter: mode=fast")
 @click.option("--direction", type=click.Choice(["minimize", "maximize"]), default="minimize", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="print one JSON object on stdout, and nothing else there")
 @_optimizing_options
-def optimize(objective: str, space: str, direction: str, as_json: bool, **given: Any) -> None:
+def optimize(
+    objective: str,
+    space: str,
+    direction: str,
+    as_json: bool,
+    sets: tuple[str, ...],
+    fixes: tuple[str, ...],
+    **given: Any,
+) -> None:
     """Find the best configuration of a function of yours.
 
     OBJECTIVE is "my_script.py:function" or "package.module:function". It takes a dict of parameters, and returns a
     score, or yields one after each step.
     """
     started = time.time()
-    settings = make_settings("cli", space=space, **given)
+    settings = make_settings("cli", space=_changed(space, None, sets, fixes), **given)
     with redirect_stdout(sys.stderr):
         from autotune.api import optimize_with
         from autotune.learners.loading import load_model
@@ -262,14 +272,16 @@ def spaces(name: str | None) -> None:
 main.add_command(space_commands)
 
 
-def _changed(space: str | None, sets: tuple[str, ...], fixes: tuple[str, ...]) -> Any:
-    """Return the space with what ``--set`` and ``--fix`` change."""
+def _changed(space: str | None, model: str | None, sets: tuple[str, ...], fixes: tuple[str, ...]) -> Any:
+    """Return the space, or that of somebody's own model, with what ``--set`` and ``--fix`` change."""
     if not (sets or fixes):
         return space
+    from autotune.learners.custom import own_space
     from autotune.spaces.catalog import find_space
     from autotune.spaces.changes import changed
 
-    return changed(find_space(space or DEFAULTS.space), sets, fixes)
+    start = own_space(model) if model and space is None else find_space(space or DEFAULTS.space)
+    return changed(start, sets, fixes)
 
 
 def _tune(data: str, target: str | None, saved: str | None, given: Mapping[str, Any]) -> Report:

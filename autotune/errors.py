@@ -10,7 +10,8 @@ AutotuneError
 └── StudyError(RuntimeError)
     ├── StudyMismatchError              a study of that name was made for something else
     ├── StorageError                    the storage cannot be opened, read or written
-    └── NoSuccessfulTrialError          no trial ended with a score
+    ├── NoSuccessfulTrialError          no trial ended with a score
+    └── RefitError                      the winner could be cross-validated, but not trained on all rows
 """
 
 from __future__ import annotations
@@ -102,6 +103,10 @@ class StorageError(StudyError):
 
 class NoSuccessfulTrialError(StudyError):
     """The study holds no trial that ended with a score."""
+
+
+class RefitError(StudyError):
+    """The best configuration was cross-validated, but could not be trained on all rows."""
 
 
 def raise_all(problems: Sequence[AutotuneError]) -> None:

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from autotune.data.task import Rows, Task
-from autotune.errors import DataError, NoSuccessfulTrialError
+from autotune.errors import DataError, NoSuccessfulTrialError, RefitError
 from autotune.evaluation import NotFiniteError, cross_validate, fit, make_member
 from autotune.execution.coordinator import Budget, Search
-from autotune.execution.events import Executor
+from autotune.execution.events import Executor, Failed, attempt
 from autotune.execution.pool import Processes
 from autotune.execution.serial import Serial
 from autotune.execution.work import OnFolds
@@ -92,11 +92,19 @@ def search(plan: Plan, study: TuningStudy, watch: Watcher) -> None:
 
 def retrain(plan: Plan, task: Task, record: TrialRecord) -> Model:
     """Train a trial's configuration on all rows of a task, for the number of steps that its mean curve chose."""
-    assert record.config is not None
+    config = record.config
+    assert config is not None
     everything = make_member(task, np.arange(len(task), dtype=np.intp), None)
     seed = trial_seed(plan.seed, record.number, "model")
     resources = Resources(threads=available_cores(), device=plan.resources.device)
-    return fit(record.config, everything, record.step or 1, seed=seed, resources=resources, learners=plan.learners)
+    outcome = attempt(
+        lambda: fit(config, everything, record.step or 1, seed=seed, resources=resources, learners=plan.learners)
+    )
+    if isinstance(outcome, Failed):
+        problem = f"trial {record.number} was cross-validated, but training it on all rows raised {outcome.reason}"
+        hint = "the study keeps its trials; at the refit there are no validation rows"
+        raise RefitError(problem, f"study {plan.study_name!r}", hint)
+    return outcome
 
 
 def opening_of(plan: Plan) -> Opening:

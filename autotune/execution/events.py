@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from autotune.evaluation import Evaluation, Progress, PrunedError
 from autotune.spaces.space import Config
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,17 @@ def advance(number: int, judging: Judging, go_on: bool | None) -> Event:
         return Stopped(number, pruned.progress)
     except Exception as error:
         return Failed(number, describe(error))
+
+
+def attempt(call: Callable[[], T]) -> T | Failed:
+    """Call something that trains outside of a trial; what it raises becomes a fact at the same boundary."""
+
+    def once() -> Generator[Any, Any, Any]:
+        yield from ()
+        return call()
+
+    event: Any = advance(-1, once(), None)
+    return event if isinstance(event, Failed) else event.evaluation
 
 
 def describe(error: BaseException) -> str:

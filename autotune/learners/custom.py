@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from functools import partial
 from types import CodeType
 from typing import Any
@@ -107,6 +108,23 @@ def find_models(space: Any, model: Any, default_space: Any, problems: Problems) 
     return found, models_of(found)
 
 
+def own_space(model: Any) -> Space:
+    """Return the space that a model brings along, or one without parameters.
+
+    Examples
+    --------
+    >>> list(own_space("sklearn.svm:SVC").learners)
+    ['svc']
+    """
+    model = load_model(model, "model") if isinstance(model, str) else model
+    declared = getattr(model, "space", None) or {}
+    return (
+        Space({model_name(model): declared})
+        if isinstance(declared, Mapping) and is_flat(declared)
+        else find_space(declared)
+    )
+
+
 def find_learners(space: Space, models: Mapping[str, Any]) -> dict[str, Learner[Any]]:
     """Return the learners of a space that exist, and the baseline, which is always there.
 
@@ -204,34 +222,55 @@ def _made(model: type[Any], where: str) -> Any:
         ) from None
 
 
-def _makings(thing: Any) -> Iterator[str]:
+def _makings(thing: Any, seen: set[int] | None = None) -> Iterator[str]:
     """Yield what something is made of, without addresses and without line numbers."""
+    seen = set() if seen is None else seen
     if isinstance(thing, partial):
-        yield from _makings((thing.func, thing.args, thing.keywords))
+        yield from _makings((thing.func, thing.args, thing.keywords), seen)
     elif isinstance(thing, Mapping):
         for key in sorted(thing, key=repr):
             yield repr(key)
-            yield from _makings(thing[key])
+            yield from _makings(thing[key], seen)
     elif isinstance(thing, (list, tuple)):
         for each in thing:
-            yield from _makings(each)
+            yield from _makings(each, seen)
     elif isinstance(thing, (set, frozenset)):
-        yield from sorted(line for each in thing for line in _makings(each))
+        yield from sorted(line for each in thing for line in _makings(each, seen))
     elif isinstance(thing, CodeType):
         yield f"{thing.co_code.hex()} {thing.co_names}"
-        yield from _makings(thing.co_consts)
+        yield from _makings(thing.co_consts, seen)
     elif isinstance(thing, type):
         yield _path(thing)
         if _is_own(thing):
-            yield from _makings({key: each for key, each in vars(thing).items() if hasattr(each, "__code__")})
+            yield from _makings({key: each for key, each in vars(thing).items() if hasattr(each, "__code__")}, seen)
     elif hasattr(thing, "__code__"):
         yield _path(thing)
         closed = [cell.cell_contents for cell in thing.__closure__ or ()]
-        yield from _makings([thing.__code__, thing.__defaults__, thing.__kwdefaults__ or {}, closed])
+        yield from _makings([thing.__code__, thing.__defaults__, thing.__kwdefaults__ or {}, closed], seen)
+        for name, used in _globals_of(thing):
+            if id(used) not in seen:
+                seen.add(id(used))
+                yield name
+                yield from _makings(used, seen)
+    elif is_dataclass(thing):  # a learner that is made of a function, whose repr is but an address
+        parts = {each.name: getattr(thing, each.name) for each in fields(thing) if each.name != "space"}
+        yield from _makings([type(thing), parts], seen)
     elif hasattr(thing, "get_params"):
-        yield from _makings([type(thing), thing.get_params(deep=False)])
+        yield from _makings([type(thing), thing.get_params(deep=False)], seen)
     else:
         yield f"{type(thing).__qualname__} {_plain(thing)}"
+
+
+def _globals_of(function: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what a function uses of its own file: functions, classes and plain constants."""
+    codes = [function.__code__]
+    for code in codes:
+        codes += [each for each in code.co_consts if isinstance(each, CodeType)]
+    for name in sorted({name for code in codes for name in code.co_names} & set(function.__globals__)):
+        used = function.__globals__[name]
+        beside = getattr(used, "__module__", None) == function.__module__ and hasattr(used, "__qualname__")
+        if beside or isinstance(used, (bool, int, float, str, tuple)):
+            yield name, used
 
 
 def _path(thing: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -119,20 +120,23 @@ class FunctionLearner:
     def _steps(
         self, members: Sequence[Member], params: dict[str, Any], seed: int, resources: Resources
     ) -> Iterator[Step]:
-        """Go on until the first fold's function ends: every step has all folds."""
+        """Go on until the functions of all folds have ended; one that ended earlier keeps its last model."""
         folds = [_fold(member, seed + index, resources) for index, member in enumerate(members)]
         growing = [self.function(fold, dict(params)) for fold, _ in folds]
-        everyone = tuple(range(len(members)))
-        for number, yielded in enumerate(zip(*growing, strict=False), start=1):
-            now = [
-                self._model(each, member, folds[i][1])
-                for i, (each, member) in enumerate(zip(yielded, members, strict=True))
-            ]
-
-            def predictions(now: Sequence[FunctionModel] = now) -> list[Predictions]:
-                return [_predicted(model, member) for model, member in zip(now, members, strict=True)]
-
-            yield Step(number, everyone, predictions, lambda now=now: copy.deepcopy(now))  # type: ignore[misc]
+        now: list[FunctionModel] = []
+        for number in itertools.count(1):
+            yielded = [next(each, None) for each in growing]
+            if all(model is None for model in yielded):
+                break
+            if number == 1 and any(model is None for model in yielded):
+                break
+            for index, model in enumerate(yielded):
+                if model is not None:
+                    now[index : index + 1] = [self._model(model, members[index], folds[index][1])]
+            yield _step(number, members, list(now))
+        if not now:
+            hint = "yield a model after each step"
+            raise PlugInError("the function ended without yielding a model", f"learner {self.name!r}", hint)
 
     def _model(self, model: Any, member: Member, features: Features[Any]) -> FunctionModel:
         if not (hasattr(model, "predict") or callable(model)):
@@ -239,6 +243,13 @@ def learner(
         raise SettingsError(f"{function!r} cannot be called", "learner", "@autotune.learner above a function")
     own_name = name or getattr(function, "__name__", "function").strip("<>")
     return FunctionLearner(function, own_name, frozenset(tasks), space, patience)
+
+
+def _step(number: int, members: Sequence[Member], now: Sequence[FunctionModel]) -> Step:
+    def predictions() -> list[Predictions]:
+        return [_predicted(model, member) for model, member in zip(now, members, strict=True)]
+
+    return Step(number, tuple(range(len(members))), predictions, lambda: copy.deepcopy(list(now)))
 
 
 def _fold(member: Member, seed: int, resources: Resources) -> tuple[Fold, Features[Any]]:

@@ -19,6 +19,7 @@ from autotune.learners.sklearn_features import column_transformers, form_of, nam
 from autotune.learners.sklearn_model import SklearnModel, answers
 from autotune.learners.sklearn_params import SklearnParams, check_values, open_to_any, readied
 from autotune.learners.sklearn_steps import (
+    FIRST_EPOCHS,
     FIRST_RUNG,
     Stepping,
     advance,
@@ -120,7 +121,8 @@ class SklearnLearner:
         if stepping is None:
             return None
         given = stepping_of(self.estimator) or stepping
-        return Pace(stepping.size * stepping.rate, FIRST_RUNG * given.horizon * given.rate, stepping.patience)
+        first_rung = FIRST_RUNG * given.horizon if stepping.by_warm_start else FIRST_EPOCHS
+        return Pace(stepping.size * stepping.rate, first_rung * given.rate, stepping.patience)
 
     def check(self, problem: Problem, parameters: Mapping[str, Any] | None = None) -> None:
         """Raise unless the columns that a ColumnTransformer names are columns of the table.

@@ -71,6 +71,11 @@ def read_learners(
             problems.append(SpaceError(problem, place(learner), "put it below [lightgbm], or another learner's name"))
             continue
         learners[learner] = {}
+        nameless = [key for key in table if not isinstance(key, str)]
+        problems += [
+            SpaceError(f"a parameter's name is a text, found {key!r}", place(learner), f'"{key}"') for key in nameless
+        ]
+        table = {key: entry for key, entry in table.items() if key not in nameless}
         for key, entry in table.items():
             parameter = read_parameter(key, entry, lambda *words, at=(learner, key): place(*at, *words), problems)
             if parameter is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from random import Random
 from typing import Any
@@ -12,6 +12,7 @@ from autotune.spaces.formula import FormulaError
 from autotune.spaces.params import Choice, Derived, Fixed, Float, Int, Parameter
 from autotune.spaces.ranges import exponent
 from autotune.spaces.space import Config, Space
+from autotune.spaces.tree import ancestors
 
 REDRAWS = 100
 """Draws that a forbidden configuration costs at most; then the default stands in."""
@@ -36,17 +37,34 @@ def draw(space: Space, random: Random) -> Config:
     True
     """
     learner = random.choice(list(space.learners))
-    for _ in range(REDRAWS):
-        values: dict[str, Any] = {}
-        try:
-            for key, parameter in space.active(learner, values):
-                values[key] = parameter.value(values) if isinstance(parameter, Derived) else _drawn(parameter, random)
-        except FormulaError:
-            continue
-        config = Config(learner, values)
-        if space.allows(config):
-            return config
-    return space.default(learner)
+    default = space.default(learner)
+    for held in ({}, _held(space, default)):
+        for _ in range(REDRAWS):
+            config = _draft(space, learner, random, held)
+            if config is not None and space.allows(config):
+                return config
+    return default
+
+
+def _held(space: Space, default: Config) -> dict[str, Any]:
+    """Return the defaults of what the clauses of a learner speak of, and of what it depends on: a way around them."""
+    named = {key for clause in space.forbid if clause.learner == default.learner for key in clause.conditions}
+    parameters = space.learners[default.learner]
+    named |= {each for key in named for each in ancestors(parameters, key)}
+    return {key: default.params[key] for key in named if key in default.params}
+
+
+def _draft(space: Space, learner: str, random: Random, held: Mapping[str, Any]) -> Config | None:
+    values: dict[str, Any] = {}
+    try:
+        for key, parameter in space.active(learner, values):
+            if isinstance(parameter, Derived):
+                values[key] = parameter.value(values)
+            else:
+                values[key] = held[key] if key in held else _drawn(parameter, random)
+    except FormulaError:
+        return None
+    return Config(learner, values)
 
 
 def enumerate_space(space: Space, limit: int) -> list[Config] | None:
@@ -69,11 +87,29 @@ def enumerate_space(space: Space, limit: int) -> list[Config] | None:
     >>> len(enumerate_space(Space({"knn": {"k": Int(1, 3), "p": Choice([1, 2])}}), 100))
     6
     """
-    if any(_options(parameter) is None for table in space.learners.values() for parameter in table.values()):
+    found: list[Config] = []
+    for learner in space.learners:
+        listed = enumerate_learner(space, learner, limit - len(found))
+        if listed is None:
+            return None
+        found += listed
+    return found
+
+
+def enumerate_learner(space: Space, learner: str, limit: int) -> list[Config] | None:
+    """Return all configurations of one learner of a space; None where there are more than the limit.
+
+    Examples
+    --------
+    >>> space = Space({"knn": {"k": Int(1, 3)}, "linear": {"C": Float(0, 1)}})
+    >>> len(enumerate_learner(space, "knn", 100)), enumerate_learner(space, "linear", 100)
+    (3, None)
+    """
+    if any(_options(parameter) is None for parameter in space.learners[learner].values()):
         return None
     found: list[Config] = []
-    every = (Config(learner, values) for learner in space.learners for values in _listed(space, learner, {}))
-    for visited, config in enumerate(every):
+    for visited, values in enumerate(_listed(space, learner, {})):
+        config = Config(learner, values)
         if space.allows(config):
             found.append(config)
         if len(found) > limit or visited > limit * VISITS_A_CONFIGURATION:

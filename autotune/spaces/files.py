@@ -118,7 +118,7 @@ def _assemble(
 ) -> tuple[Space, list[AutotuneError]]:
     """Make a space of a document and what it includes, unchecked, with all problems of both."""
     problems = list(_top_problems(document, places))
-    own = _own_tables(document, places, path.stem)
+    own = _own_tables(document, places, path)
     problems += _model_problems(own.models, places)
     included: Space | None = None
     for number, name in enumerate(_names(document)):
@@ -136,14 +136,14 @@ def _assemble(
     return joined, [*problems, *own.unread, *(joined.problems() if joined.learners or not problems else ())]
 
 
-def _own_tables(document: Mapping[str, Any], places: Mapping[KeyPath, str], name: str) -> Space:
+def _own_tables(document: Mapping[str, Any], places: Mapping[KeyPath, str], path: Path) -> Space:
     tables = {name: table for name, table in document.items() if name not in TOP and isinstance(table, dict)}
     return Space(
         {name: {key: entry for key, entry in table.items() if key != MODEL} for name, table in tables.items()},
         starts=_tables(document, "start"),
         forbid=_tables(document, "forbid"),
-        models={name: table[MODEL] for name, table in tables.items() if MODEL in table},
-        name=name,
+        models={name: _model_beside(path, table[MODEL]) for name, table in tables.items() if MODEL in table},
+        name=path.stem,
         summary=str(document.get("summary", "")),
         places=places,
         checked=False,
@@ -239,3 +239,12 @@ def _included_path(name: Any, path: Path, where: str) -> Path:
 
 def _folder() -> Path:
     return Path(str(files("autotune.search_spaces")))
+
+
+def _model_beside(path: Path, model: Any) -> Any:
+    """Return a model of a Python file with the way to it, where the file lies beside the space's."""
+    source, _, attribute = str(model).rpartition(":")
+    beside = path.parent / source
+    if source.endswith(".py") and path.parent != Path() and beside.is_file() and not Path(source).is_absolute():
+        return f"{beside}:{attribute}"
+    return model

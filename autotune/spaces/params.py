@@ -378,9 +378,11 @@ def normalize_condition(when: Any) -> Condition:
 def _normalize(parameter: Parameter) -> None:
     """Bring what may be written in several ways into one: lists are tuples, and conditions hold tuples."""
     object.__setattr__(parameter, "when", normalize_condition(parameter.when))
-    for name in ("options", "weights", "special", "value", "default"):
-        given = None if isinstance(parameter, Derived) else getattr(parameter, name, None)
+    for name in ("options", "weights", "special", "value", "default", "low", "high", "step"):
+        if name not in parameter.__slots__:
+            continue
+        given = getattr(parameter, name)
         if name in ("options", "weights", "special") and isinstance(given, Iterable) and not isinstance(given, str):
             given = tuple(given)
-        if isinstance(given, (list, tuple)) and name in parameter.__slots__:
+        if given is not UNSET:
             object.__setattr__(parameter, name, frozen_value(given))

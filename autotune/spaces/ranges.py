@@ -54,8 +54,10 @@ def same_value(left: Any, right: Any) -> bool:
 
 
 def frozen_value(value: Any) -> Any:
-    """Return a value with its lists as tuples, all the way down."""
-    return tuple(frozen_value(item) for item in value) if isinstance(value, (list, tuple)) else value
+    """Return a value with its lists as tuples, all the way down, and NumPy's numbers as Python's."""
+    if isinstance(value, (list, tuple)):
+        return tuple(frozen_value(item) for item in value)
+    return value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0 else value
 
 
 def listed_value(value: Any) -> Any:
@@ -139,6 +141,8 @@ def range_problems(parameter: Float | Int) -> Iterator[Problem]:
         numbers = [as_number(bound) for bound in (low, high)]
         hint = f"{kind} = {numbers}" if None not in numbers else f"{kind} = [1, 10]"
         yield Problem(kind, f"bounds are two finite numbers, found [{low!r}, {high!r}]", hint)
+    elif not math.isfinite(high - low):
+        yield Problem(kind, f"the range from {low} to {high} is too wide to be measured", f"{kind} = [-1e300, 1e300]")
     elif low == high:
         yield Problem(kind, f"both bounds are {low}", f"fixed = {low}")
     elif low > high:

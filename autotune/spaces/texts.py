@@ -126,6 +126,8 @@ def _parse_json(text: str, name: str) -> tuple[dict[str, Any], dict[KeyPath, tup
         ) from None
     except RecursionError:
         raise SpaceError("the file is nested too deeply", f"{name}:1:1") from None
+    except ValueError as error:  # a number of thousands of digits
+        raise SpaceError(f"the file cannot be read: {error}", f"{name}:1:1", "numbers below 2**53") from None
     if not isinstance(document, dict):
         raise SpaceError("the file holds no tables", f"{name}:1:1", '{"version": 1}')
     try:

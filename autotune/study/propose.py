@@ -83,7 +83,7 @@ def propose(
     seed: int,
     known: Collection[str] = (),
     listed: Collection[Config] = (),
-    beaten: Collection[str] = (),
+    avoided: Collection[str] = (),
 ) -> Config:
     """Propose a configuration for a trial.
 
@@ -102,9 +102,9 @@ def propose(
     known : collection of str
         Keys, see `config_key`, of configurations that need not be tried again.
     listed : collection of Config
-        All configurations of the space, where it is finite.
-    beaten : collection of str
-        Learners that are not worth more trials now.
+        All configurations of the learners that have finitely many.
+    avoided : collection of str
+        Learners that are not worth a trial now.
 
     Returns
     -------
@@ -121,14 +121,14 @@ def propose(
             config = suggest(draft.ask, space)
         except FormulaError:
             continue
-        if config.learner not in beaten and space.allows(config) and config_key(config) not in known:
+        if config.learner not in avoided and space.allows(config) and config_key(config) not in known:
             return config
     blind = random.Random(trial_seed(seed, trial.number, "blind"))
     for _ in range(BLIND_DRAWS):
         config = draw(space, blind)
-        if config.learner not in beaten and config_key(config) not in known:
+        if config.learner not in avoided and config_key(config) not in known:
             return config
-    left = [each for each in listed if config_key(each) not in known]
+    left = [each for each in listed if each.learner not in avoided and config_key(each) not in known]
     return blind.choice(left) if left else config
 
 

@@ -80,8 +80,9 @@ def ranked(records: Sequence[TrialRecord], *, maximize: bool) -> list[TrialRecor
     return sorted(records, key=place)
 
 
-SHARE_OF_THE_BEATEN = 0.02
-"""Of a study's trials, what a learner gets that is beaten so far: enough to be found out when it is not."""
+FEWEST_OF_THE_BEATEN = 2
+SHARE_OF_THE_BEATEN = 0.05
+"""Of a study's trials, what a learner gets that is beaten so far, so that a poor default does not decide alone."""
 
 
 def beaten_learners(records: Sequence[TrialRecord], *, maximize: bool) -> set[str]:
@@ -97,7 +98,8 @@ def beaten_learners(records: Sequence[TrialRecord], *, maximize: bool) -> set[st
     Examples
     --------
     >>> good = TrialRecord(0, "complete", Config("lightgbm", {}), 0.9, (0.88, 0.92))
-    >>> beaten_learners([good, TrialRecord(1, "complete", Config("knn", {}), 0.8, (0.7, 0.9))], maximize=True)
+    >>> poor = [TrialRecord(number, "complete", Config("knn", {}), 0.8, (0.7, 0.9)) for number in (1, 2)]
+    >>> beaten_learners([good, *poor], maximize=True)
     {'knn'}
     """
     sign = 1.0 if maximize else -1.0
@@ -110,10 +112,11 @@ def beaten_learners(records: Sequence[TrialRecord], *, maximize: bool) -> set[st
                 score = sign * record.score
                 best_of[record.config.learner] = max(best_of.get(record.config.learner, score), score)
     complete = [record for record in ranked(records, maximize=maximize) if record.state == "complete"]
-    if not complete or not complete[0].fold_scores:
+    if not complete or len(complete[0].fold_scores) < 2:  # one score says nothing of its spread
         return set()
     worst_fold = min(sign * score for score in complete[0].fold_scores)
-    had_enough = {learner for learner in best_of if count_of[learner] >= SHARE_OF_THE_BEATEN * len(records)}
+    enough = max(FEWEST_OF_THE_BEATEN, SHARE_OF_THE_BEATEN * len(records))
+    had_enough = {learner for learner in best_of if count_of[learner] >= enough}
     return {learner for learner in had_enough if best_of[learner] < worst_fold}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from autotune.errors import StudyMismatchError
 from autotune.registry import unknown_name
-from autotune.spaces.draws import enumerate_space
+from autotune.spaces.draws import enumerate_learner
 from autotune.spaces.ranges import frozen_value
 from autotune.spaces.space import Config, Space
 from autotune.study.identity import IDENTITY, SEED, check_identity, describe, was_left_bare
@@ -77,7 +77,8 @@ class TuningStudy:
         self._sampler = sampler
         self._rungs = Rungs(pruner, maximize=self.maximize)
         self._first = space.first_configurations()
-        self._listed = enumerate_space(space, LISTED_AT_MOST) or []
+        finite = {learner: enumerate_learner(space, learner, LISTED_AT_MOST) for learner in space.learners}
+        self._listed = {learner: configs for learner, configs in finite.items() if configs is not None}
         self._running: dict[int, tuple[Trial, Config, dict[int, float]]] = {}
         self._best: TrialRecord | None = None
         for record in self.records():
@@ -113,7 +114,11 @@ class TuningStudy:
     @property
     def is_exhausted(self) -> bool:
         """Whether the space is finite and each of its configurations has been tried, or is being tried."""
-        return bool(self._listed) and {config_key(config) for config in self._listed} <= self._known()
+        return len(self._tried_out(self._known())) == len(self.space.learners)
+
+    def _tried_out(self, known: Collection[str]) -> set[str]:
+        """Return the learners of which every configuration is known."""
+        return {learner for learner, configs in self._listed.items() if all(config_key(c) in known for c in configs)}
 
     def may_go_on(self, number: int, progress: Progress, first_rung: float) -> bool:
         """Remember what a running trial has reached and judge it."""
@@ -166,7 +171,8 @@ class TuningStudy:
         """Return what there is to say of the search: that there was nothing left to try."""
         if not self.is_exhausted:
             return ()
-        return (f"all {len(self._listed)} configurations of the space have been tried: the search ended with them",)
+        count = sum(map(len, self._listed.values()))
+        return (f"all {count} configurations of the space have been tried: the search ended with them",)
 
     def set_baseline(self, score: float) -> None:
         """Store the score that failed trials are told with."""
@@ -196,23 +202,27 @@ class TuningStudy:
     def _configured(self, trial: Trial) -> Config:
         """Return the configuration that a row holds, or give it one."""
         frozen = self.optuna.get_trials(deepcopy=False)[trial.number]
-        known = self._read(frozen)
-        if known is not None:
-            return known
+        written = self._read(frozen)
+        if written is not None:
+            return written
         if frozen.number < len(self._first):
             config = self._first[frozen.number]
         else:
-            tried = self._known(but=frozen.number) if self._listed else ()
+            known = self._known(but=frozen.number) if self._listed else set()
             several = len(self.space.learners) > 1
+            beaten = beaten_learners(self.records(), maximize=self.maximize) if several else set()
+            done = self._tried_out(known)
+            if not set(self.space.learners) - beaten - done:
+                beaten = set()
             config = propose(
                 self.optuna,
                 self.space,
                 self._sampler,
                 frozen,
                 seed=self.seed,
-                known=tried,
-                listed=self._listed,
-                beaten=beaten_learners(self.records(), maximize=self.maximize) if several else (),
+                known=known,
+                listed=[config for configs in self._listed.values() for config in configs],
+                avoided=beaten | done,
             )
         self.optuna.sampler = fixed_sampler(as_suggestions(config, self.space), 0)
         return suggest(from_trial(Trial(self.optuna, trial._trial_id)), self.space)

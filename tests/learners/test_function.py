@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import optuna
 import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.linear_model import LogisticRegression, Ridge
 
 import autotune
-from autotune.errors import NoSuccessfulTrialError, PlugInError, SettingsError
+from autotune.errors import NoSuccessfulTrialError, PlugInError, RefitError, SettingsError
 from autotune.learners.function import Fold, FunctionLearner
 from autotune.learners.protocol import Resources
 from autotune.testing import check_learner, made_members
@@ -172,3 +173,40 @@ def test_a_decorator_needs_a_function_and_leaves_it_callable() -> None:
     with pytest.raises(SettingsError, match="cannot be called"):
         autotune.learner(3)
     assert autotune.learner(lambda fold, params: (fold, params))(1, 2) == (1, 2)  # type: ignore[arg-type]
+
+
+def test_folds_that_end_earlier_wait_for_the_others_with_their_last_model() -> None:
+    def unequal(fold: Fold, params: dict[str, Any]) -> Iterator[Any]:
+        for step in range(1, 3 + fold.seed):
+            yield lambda X, step=step: np.full(len(X), float(step))
+
+    steps = list(
+        FunctionLearner(unequal, "unequal").train(made_members("regression"), {}, seed=0, resources=Resources())
+    )
+    assert len(steps) == 3 and all(step.advanced == (0, 1) for step in steps)
+    assert [float(p[0]) for p in steps[-1].predictions()] == [2.0, 3.0]
+
+
+def test_a_function_that_yields_nothing_says_so() -> None:
+    def empty(fold: Fold, params: dict[str, Any]) -> Iterator[Any]:
+        yield from ()
+
+    with pytest.raises(PlugInError, match="without yielding a model"):
+        list(FunctionLearner(empty, "empty").train(made_members("regression"), {}, seed=0, resources=Resources()))
+
+
+def test_a_refit_that_raises_names_the_study_and_keeps_it(tmp_path: Path) -> None:
+    @autotune.learner(tasks=["regression"])
+    def needy(fold: Fold, params: dict[str, Any]) -> Any:
+        assert fold.X_validation is not None, "where are they?"
+        return lambda X: np.zeros(len(X))
+
+    words: dict[str, Any] = {
+        "target": "target",
+        "model": needy,
+        "storage": str(tmp_path / "s.db"),
+        "study_name": "mine",
+    }
+    with pytest.raises(RefitError, match=r"(?s)where are they\?.*study 'mine'"):
+        autotune.tune(load_diabetes(as_frame=True).frame, n_trials=1, **words)
+    assert len(optuna.load_study(study_name="mine", storage=f"sqlite:///{tmp_path / 's.db'}").trials) == 1

@@ -41,9 +41,9 @@ CODES = np.digitize(VALUES, [1.0]).astype(np.int64)
         (RandomForestRegressor(n_estimators=120), "n_estimators", 120, 3),
         (BaggingRegressor(), "n_estimators", 10, 1),
         (HistGradientBoostingClassifier(), "max_iter", 100, 10),
-        (SGDClassifier(), "max_iter", 1000, 20),
+        (SGDClassifier(), "max_iter", 1000, 1),
         (Perceptron(max_iter=30), "max_iter", 30, 1),
-        (MLPClassifier(), "max_iter", 200, 4),
+        (MLPClassifier(), "max_iter", 200, 1),
         (make_pipeline(StandardScaler(), SGDClassifier(max_iter=5)), "sgdclassifier__max_iter", 5, 1),
     ],
 )
@@ -51,7 +51,7 @@ def test_what_trains_in_steps(estimator: Any, parameter: str, horizon: int, size
     stepping = stepping_of(estimator)
     assert stepping is not None
     assert (stepping.parameter, stepping.horizon, stepping.size) == (parameter, horizon, size)
-    assert stepping.ends[-1] == horizon and len(stepping.ends) <= 50
+    assert stepping.ends[-1] == horizon and (len(stepping.ends) <= 50 or not stepping.by_warm_start)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
@@ -240,3 +241,12 @@ def test_what_a_check_finds_comes_with_the_rest_in_the_order_of_the_lines(write)
     with pytest.raises(SpaceError) as caught:
         read_space(path, check)
     assert [line.split(" ")[0] for line in str(caught.value).split("\n")[1:]] == ["mine.toml:3:1", "mine.toml:4:7"]
+
+
+def test_a_models_file_is_looked_for_beside_the_space(tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text("def build(n_features, n_outputs): ...")
+    (tmp_path / "net.toml").write_text(
+        'version = 1\n[net]\nmodel = "nets.py:build"\n[svc]\nmodel = "sklearn.svm:SVC"\n'
+    )
+    found = read_space(tmp_path / "net.toml").models
+    assert found == {"net": f"{tmp_path / 'nets.py'}:build", "svc": "sklearn.svm:SVC"}

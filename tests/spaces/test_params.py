@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -38,7 +39,6 @@ def test_what_a_parameter_admits(parameter, admitted, refused):
         (Float(0, 3), 1.5),
         (Float(1e-4, 1e-2, log=True), 1e-3),
         (Float(1e-300, 1e-200, log=True), 1e-250),
-        (Float(-1.7e308, 1.7e308), 0.0),
         (Float(0, 3, default=0), 0.0),
         (Int(0, 4), 2),
         (Int(16, 512, log=True), 91),
@@ -204,3 +204,15 @@ def test_the_middle_of_any_whole_range_is_in_it(low, n_steps, step, log):
     parameter = Int(low, low + n_steps * step, step=1 if log else step, log=log)
     assert list(parameter.problems()) == []
     assert parameter.admits(parameter.default)
+
+
+def test_a_range_too_wide_to_be_measured_is_refused():
+    (problem,) = Float(-1e308, 1e308).problems()
+    assert "too wide" in problem.what
+
+
+def test_numpy_numbers_are_numbers():
+    assert Int(np.int64(1), np.int64(5)) == Int(1, 5)
+    assert Choice(np.array([1, 2, 3])) == Choice([1, 2, 3])
+    assert Float(np.float32(0.5), 1.0, default=np.float64(0.75)) == Float(0.5, 1.0, default=0.75)
+    assert type(Int(np.int64(1), np.int64(5)).low) is int

@@ -87,6 +87,6 @@ def test_drafts_learn_from_the_trials_that_are_over() -> None:
 TWO = Space({"a": {"x": Float(0.0, 1.0)}, "b": {"y": Float(0.0, 1.0)}})
 
 
-def test_beaten_learners_are_not_proposed() -> None:
+def test_avoided_learners_are_not_proposed() -> None:
     assert {config.learner for config in proposed(TWO, n=20)} == {"a", "b"}
-    assert {config.learner for config in proposed(TWO, n=20, beaten={"a"})} == {"b"}
+    assert {config.learner for config in proposed(TWO, n=20, avoided={"a"})} == {"b"}

@@ -12,10 +12,10 @@ from optuna.trial import TrialState
 
 from autotune.errors import StudyMismatchError, UnknownNameError
 from autotune.evaluation import Evaluation, Progress
-from autotune.spaces.params import Float
+from autotune.spaces.params import Choice, Float
 from autotune.spaces.space import Config, Space
 from autotune.study.storage import open_storage
-from autotune.study.strategies import PRUNERS, find_sampler, trial_seed
+from autotune.study.strategies import PRUNERS, find_pruner, find_sampler, trial_seed
 from autotune.study.study import BASELINE, OUTCOME, OWNER, TuningStudy, open_study, read_records, stored_seed
 
 SPACE = Space({"linear": {"C": Float(0.1, 10.0, log=True)}}, starts=[Config("linear", {"C": 5.0})])
@@ -249,3 +249,26 @@ def test_optuna_reads_the_study(storage: BaseStorage) -> None:
     read = optuna.load_study(storage=storage, study_name="study")
     assert read.best_value == 0.7
     assert read.best_trial.user_attrs[OUTCOME]["config"] == {"learner": "linear", "C": read.best_params["linear.C"]}
+
+
+def test_a_learner_whose_configurations_are_all_tried_is_not_trained_again() -> None:
+    space = Space({"mlp": {"units": Float(0.0, 1.0)}, "fixed": {"a": Choice([1, 2])}})
+    study = open_study(
+        optuna.storages.InMemoryStorage(),
+        "mixed",
+        space=space,
+        sampler=find_sampler("random"),
+        pruner=find_pruner("none"),
+        maximize=True,
+        identity={},
+        seed=0,
+        versions={},
+    )
+    tried = []
+    for _ in range(20):
+        claim = study.claim()
+        assert claim is not None
+        tried.append(claim.config)
+        study.complete(claim.number, Evaluation(0.5, (0.4, 0.6), 1, 1.0, (), 0.0))
+    assert sum(config.learner == "fixed" for config in tried) == 2
+    assert not study.is_exhausted
