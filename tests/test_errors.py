@@ -16,6 +16,7 @@ TREE = {
     "StudyMismatchError": StudyError,
     "StorageError": StudyError,
     "NoSuccessfulTrialError": StudyError,
+    "RefitError": StudyError,
 }
 ALL = [value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, AutotuneError)]
 

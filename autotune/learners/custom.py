@@ -225,6 +225,10 @@ def _made(model: type[Any], where: str) -> Any:
 def _makings(thing: Any, seen: set[int] | None = None) -> Iterator[str]:
     """Yield what something is made of, without addresses and without line numbers."""
     seen = set() if seen is None else seen
+    if isinstance(thing, type) or hasattr(thing, "__code__"):
+        if id(thing) in seen:  # methods hold their class, functions may call themselves
+            return
+        seen.add(id(thing))
     if isinstance(thing, partial):
         yield from _makings((thing.func, thing.args, thing.keywords), seen)
     elif isinstance(thing, Mapping):
@@ -248,10 +252,8 @@ def _makings(thing: Any, seen: set[int] | None = None) -> Iterator[str]:
         closed = [cell.cell_contents for cell in thing.__closure__ or ()]
         yield from _makings([thing.__code__, thing.__defaults__, thing.__kwdefaults__ or {}, closed], seen)
         for name, used in _globals_of(thing):
-            if id(used) not in seen:
-                seen.add(id(used))
-                yield name
-                yield from _makings(used, seen)
+            yield name
+            yield from _makings(used, seen)
     elif is_dataclass(thing):  # a learner that is made of a function, whose repr is but an address
         parts = {each.name: getattr(thing, each.name) for each in fields(thing) if each.name != "space"}
         yield from _makings([type(thing), parts], seen)

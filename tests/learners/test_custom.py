@@ -20,6 +20,7 @@ from sklearn.svm import SVC
 from autotune.errors import SettingsError, SpaceError
 from autotune.learners.baseline import Baseline
 from autotune.learners.custom import custom_learner, describe_model, find_learners, find_models, model_name
+from autotune.learners.loading import load_model
 from autotune.learners.sklearn_learner import SklearnLearner
 from autotune.spaces.params import Float, Int
 from autotune.spaces.space import Space
@@ -191,3 +192,50 @@ def test_a_class_of_a_script_is_told_apart_by_what_it_does_in_another_process_to
 
 def test_a_regressor_is_no_classifier() -> None:
     assert custom_learner("linear", LinearRegression()).tasks == {"regression"}
+
+
+NET = """
+from torch import nn
+import autotune
+
+WIDTH = 8
+
+def layer(n_inputs, n_outputs):
+    return nn.Linear(n_inputs, n_outputs)
+
+class Net(nn.Module):
+    def __init__(self, n_inputs, n_outputs):
+        super().__init__()
+        self.layers = nn.Sequential(layer(n_inputs, WIDTH), nn.ReLU(), layer(WIDTH, n_outputs))
+
+    def forward(self, x):
+        return self.layers(x)
+
+def build(n_features, n_outputs):
+    return Net(n_features, n_outputs)
+
+@autotune.learner
+def mine(fold, params):
+    return lambda X: X.to_numpy()[:, 0]
+"""
+
+
+@pytest.mark.parametrize(
+    ("attribute", "before", "after", "another"),
+    [
+        ("build", "", "", False),
+        ("build", "nn.ReLU()", "nn.Tanh()", True),  # of a class that it uses
+        ("build", "nn.Linear(n_inputs, n_outputs)", "nn.Linear(n_inputs, n_outputs, bias=False)", True),
+        ("build", "WIDTH = 8", "WIDTH = 9", True),
+        ("build", "[:, 0]", "[:, 1]", False),  # of a function that it does not use
+        ("mine", "[:, 0]", "[:, 1]", True),
+        ("mine", "WIDTH = 8", "WIDTH = 9", False),
+    ],
+)
+def test_an_edited_model_is_another_one(tmp_path: Path, attribute: str, before: str, after: str, another: bool) -> None:
+    described = []
+    for text in (NET, NET.replace(before, after) if before else NET):
+        path = tmp_path / "nets.py"
+        path.write_text(text)
+        described.append(describe_model(load_model(f"{path}:{attribute}", "model")))
+    assert (described[0] != described[1]) == another
