@@ -24,7 +24,7 @@ from autotune.learners.protocol import Learner, Resources
 from autotune.metrics import Metric, resolve_metric
 from autotune.settings import DEFAULTS, Settings, trial_budget
 from autotune.spaces.document import MODEL
-from autotune.spaces.space import Config, Space
+from autotune.spaces.space import Space
 from autotune.study.storage import open_storage
 from autotune.study.strategies import Pruner, find_pruner, find_sampler
 from autotune.study.study import stored_seed
@@ -312,8 +312,3 @@ def _default_name(table: Table, space: Space, identity: dict[str, str]) -> str:
 def digest(text: str) -> str:
     """Return eight hex digits that tell a text from another one."""
     return hashlib.blake2b(text.encode(), digest_size=4).hexdigest()
-
-
-def default_config(plan: Plan) -> Config:
-    """Return the configuration that the untuned default is trained with: the first one of the space."""
-    return plan.space.first_configurations()[0]

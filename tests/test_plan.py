@@ -20,7 +20,7 @@ from sklearn.svm import SVC
 
 from autotune.data.tables import read_table
 from autotune.errors import AutotuneError, DataError, SettingsError, SpaceError, StudyMismatchError, UnknownNameError
-from autotune.plan import Plan, _describe_cv, default_config, make_plan
+from autotune.plan import Plan, _describe_cv, make_plan
 from autotune.settings import DEFAULTS, Settings, make_settings
 from autotune.spaces.params import Choice, Float
 from autotune.spaces.space import Space
@@ -59,7 +59,12 @@ def test_the_defaults() -> None:
     assert (len(plan.search), plan.test is not None and len(plan.test), len(plan.folds)) == (80, 20, 5)
     assert plan.deadline == float("inf")
     assert plan.seed == 0
-    assert default_config(plan).flat() == {"learner": "linear", "C": 1.0, "penalty": "l2", "class_weight": "none"}
+    assert plan.space.first_configurations()[0].flat() == {
+        "learner": "linear",
+        "C": 1.0,
+        "penalty": "l2",
+        "class_weight": "none",
+    }
     assert set(plan.versions) >= {"autotune-toolkit", "optuna", "numpy"}
 
 
@@ -245,11 +250,14 @@ def test_one_s_own_model_is_a_learner_of_the_plan() -> None:
     pipeline = make_pipeline(StandardScaler(), SVC())
     plan = plan_of(space={"svc__C": Float(0.1, 10.0)}, model=pipeline)
     assert set(plan.learners) == {"svc", "baseline"}
-    assert plan.space.name == "svc" and default_config(plan).flat() == {"learner": "svc", "svc__C": 5.05}
+    assert plan.space.name == "svc" and plan.space.first_configurations()[0].flat() == {
+        "learner": "svc",
+        "svc__C": 5.05,
+    }
     assert any(note.startswith("svc is given a matrix") for note in plan.notes)
     assert any(note.startswith("svc has no predict_proba") for note in plan.notes)
     alone = plan_of(space=DEFAULTS.space, model="sklearn.svm:SVC")
-    assert alone.space.first_configurations() == (default_config(alone),)
+    assert alone.space.first_configurations() == (alone.space.default("svc"),)
     assert "svc: no space was given, so that it keeps its own parameters" in alone.notes
 
 

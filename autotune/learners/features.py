@@ -252,7 +252,7 @@ class Remembering(Generic[Form_co]):
 
 def ordinal(member: Member) -> Encoded[NDArray[np.float32]]:
     """Return a member's rows as `OrdinalFeatures` makes them, fitted once for all trials."""
-    return _encoded(member, ("ordinal",), lambda: OrdinalFeatures.fit(member.rows, member.problem.schema))
+    return encoded(member, ("ordinal",), lambda: OrdinalFeatures.fit(member.rows, member.problem.schema))
 
 
 def dense(member: Member, *, scaler: Scaler = "standard", max_levels: int = 100, sparse: bool = True) -> Encoded[Any]:
@@ -262,10 +262,11 @@ def dense(member: Member, *, scaler: Scaler = "standard", max_levels: int = 100,
         schema = member.problem.schema
         return DenseFeatures.fit(member.rows, schema, scaler=scaler, max_levels=max_levels, sparse=sparse)
 
-    return _encoded(member, ("dense", scaler, max_levels, sparse), fit)
+    return encoded(member, ("dense", scaler, max_levels, sparse), fit)
 
 
-def _encoded(member: Member, form: tuple[Any, ...], fit: Callable[[], Features[Form_co]]) -> Encoded[Form_co]:
+def encoded(member: Member, form: tuple[Any, ...], fit: Callable[[], Features[Form_co]]) -> Encoded[Form_co]:
+    """Return a member's rows in a form, fitted on its training rows once for all trials; the cache keeps them."""
     key = (__name__, *form)
     known: Encoded[Form_co] | None = member.cache.get(key)
     if known is None:

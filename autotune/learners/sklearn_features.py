@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from autotune.learners.features import Encoded, Features, Levels, Numbers
+from autotune.learners.features import Encoded, Features, Levels, Numbers, encoded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,18 +107,7 @@ def tags_of(estimator: Any) -> Any:
 
 def prepared(member: Member, form: Form) -> Encoded[Any]:
     """Return a member's rows in a form, fitted on its training rows once for all trials."""
-    key = (__name__, form)
-    known: Encoded[Any] | None = member.cache.get(key)
-    if known is None:
-        features: Features[Any] = _FEATURES[form.kind](member.rows, member.problem.schema, form)
-        known = Encoded(features, features.transform(member.rows), None)
-    rows = member.validation
-    if rows is None:
-        known = Encoded(known.features, known.training, None)
-    elif known.validation is None or known.validation[0] is not rows:
-        known = Encoded(known.features, known.training, (rows, known.features.transform(rows)))
-    member.cache[key] = known
-    return known
+    return encoded(member, ("estimator", form), lambda: _FEATURES[form.kind](member.rows, member.problem.schema, form))
 
 
 @dataclass(frozen=True, slots=True)
