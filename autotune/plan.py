@@ -152,7 +152,7 @@ def make_plan(settings: Settings, table: Table, *, started: float) -> Plan:
         n_jobs=n_jobs,
         resources=resources,
         test_name="split" if test_table is None else fingerprint_table(test_table),
-        versions={package: version(package) for package in PACKAGES},
+        versions=_versions(learners),
         **parts | {"notes": (*parts["notes"], *notes)},
     )
 
@@ -162,6 +162,12 @@ def available_cores() -> int:
     import joblib
 
     return int(joblib.cpu_count())
+
+
+def _versions(learners: Mapping[str, Learner[Any]]) -> dict[str, str]:
+    """Return the versions of the packages that a run stands on, those of its optional learners among them."""
+    optional = sorted({str(learner.requires) for learner in learners.values() if hasattr(learner, "requires")})
+    return {package: version(package) for package in (*PACKAGES, *optional)}
 
 
 def _read_own_test_table(settings: Settings, table: Table) -> Table | None:

@@ -52,9 +52,9 @@ class Settings:
     pruner: Any = _setting("halving", "pruner: halving, median or none")
     n_jobs: int = _setting(1, "trials at a time, each in a process of its own; -1 for all cores", flag="int")
     storage: Any = _setting(None, "where the study lives: a database URL or the path of a SQLite file")
-    study_name: str | None = _setting(None, "name of the study [default: file, target, space and a fingerprint]")
+    study_name: str | None = _setting(None, "name of the study [default: made of what it is for, and a fingerprint]")
     random_state: int | None = _setting(
-        None, "seed of splits, sampler and models [default: the study's own]", flag="int"
+        None, "seed of all that is drawn at random [default: the study's own]", flag="int"
     )
     groups: Any = _setting(None, "column whose rows must stay together in one fold")
     time: Any = _setting(None, "column that orders the rows in time: folds train on the past only")

@@ -23,6 +23,7 @@ from autotune.execution.events import Executor, Failed, attempt
 from autotune.execution.pool import Processes
 from autotune.execution.serial import Serial
 from autotune.execution.work import OnFolds
+from autotune.learners.declared import takes
 from autotune.learners.protocol import Model, Resources
 from autotune.plan import Plan, available_cores
 from autotune.predictor import Predictor
@@ -128,6 +129,7 @@ def _open(plan: Plan) -> TuningStudy:
         identity=plan.identity,
         seed=plan.seed,
         versions=plan.versions,
+        accepts=lambda config: takes(plan.learners[config.learner], config.arguments),
     )
     study.set_baseline(_baseline_score(plan))
     return study

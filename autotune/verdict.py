@@ -69,7 +69,7 @@ class Verdict:
     gains : mapping of str to Score
         For all models but the first: how much better the first one is, positive when better; paired on the resamples.
     warnings : tuple of str
-        Why a score or an interval is undefined.
+        Why a score or an interval is undefined, and whether the first model may be no better than the baseline.
     """
 
     scores: Mapping[str, Score]
@@ -117,14 +117,12 @@ def judge_on_test_rows(
     samples = _resample(test, list(predictions), score, np.random.default_rng(seed), deadline)
     first, *others = predictions
     sign = 1.0 if metric.maximize else -1.0
-    return Verdict(
-        {model: _interval(values[model], samples[model]) for model in predictions},
-        {
-            other: _interval(sign * (values[first] - values[other]), sign * (samples[first] - samples[other]))
-            for other in others
-        },
-        tuple(_warnings(metric, test, values[first])),
-    )
+    gains = {
+        other: _interval(sign * (values[first] - values[other]), sign * (samples[first] - samples[other]))
+        for other in others
+    }
+    scores = {model: _interval(values[model], samples[model]) for model in predictions}
+    return Verdict(scores, gains, (*_undefined(metric, test, values[first]), *_doubts(gains)))
 
 
 def _resample(
@@ -153,7 +151,13 @@ def _n_units(test: Task) -> int:
     return len(test) if test.groups is None else len(np.unique(test.groups))
 
 
-def _warnings(metric: Metric, test: Task, value: float) -> Iterator[str]:
+def _doubts(gains: Mapping[str, Score]) -> Iterator[str]:
+    gain = gains.get("baseline")
+    if gain is not None and gain.low <= 0:
+        yield f"the test rows do not show that the model is better than the dummy baseline: gain {gain}"
+
+
+def _undefined(metric: Metric, test: Task, value: float) -> Iterator[str]:
     if math.isnan(value):
         present = f", which hold only class {test.y[0]}" if len(np.unique(test.y)) == 1 else ""
         yield f"{metric.name} is undefined on the {len(test)} test rows{present}: there is no test score"

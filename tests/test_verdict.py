@@ -37,6 +37,16 @@ def test_the_score_is_the_plain_one_and_lies_in_its_interval() -> None:
     assert str(Score(0.51234, 0.4, 0.6)) == "0.5123 [0.4, 0.6]"
 
 
+@pytest.mark.parametrize(("signal", "n_warnings"), [(0.0, 1), (1.0, 0)])
+def test_a_model_that_may_be_no_better_than_the_baseline_is_said_to_be_so(signal: float, n_warnings: int) -> None:
+    draws = np.random.default_rng(0)
+    y = draws.normal(size=100)
+    predictions = {"tuned": signal * y + 0.1 * draws.normal(size=100), "baseline": np.zeros(100)}
+    warnings = judge_on_test_rows(METRICS["rmse"], make_task(y), predictions, seed=1).warnings
+    assert len(warnings) == n_warnings
+    assert all("do not show that the model is better than the dummy baseline: gain -" in each or "gain 0." in each for each in warnings)
+
+
 def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
     draws = np.random.default_rng(0)
     covered = 0

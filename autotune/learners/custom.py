@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+import site
+import sys
+import sysconfig
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 from types import CodeType
 from typing import Any
 
@@ -283,7 +287,21 @@ def _is_own(thing: Any) -> bool:
     """Return whether a class or function comes from a script, a notebook or a file, where people edit."""
     import cloudpickle
 
-    return thing.__module__ == "__main__" or thing.__module__ in cloudpickle.list_registry_pickle_by_value()
+    name = thing.__module__
+    if name == "__main__" or name in cloudpickle.list_registry_pickle_by_value():
+        return True
+    if name.partition(".")[0] == "autotune":
+        return False
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return file is not None and not any(Path(file).is_relative_to(folder) for folder in _installed())
+
+
+@cache
+def _installed() -> frozenset[Path]:
+    """Return the folders that packages are installed to, which nobody edits."""
+    paths = sysconfig.get_paths()
+    of_python = (paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
+    return frozenset(Path(folder) for folder in (*of_python, *site.getsitepackages(), site.getusersitepackages()))
 
 
 def _plain(thing: Any) -> str:

@@ -34,6 +34,7 @@ def space_problems(space: Space, learners: Mapping[str, Learner[Any]], kind: str
     >>> [problem.problem for problem in space_problems(space, {"linear": find_learner("linear")}, "binary")]
     ["no parameter of learner 'linear' named 'CC'"]
     """
+    space = space if kind is None else space.for_task(kind)
     for name, parameters in space.learners.items():
         learner = learners.get(name)
         if learner is None:
@@ -84,6 +85,22 @@ def parameter_defaults(learner: Learner[Any]) -> dict[str, Any]:
     return {}
 
 
+def takes(learner: Learner[Any], values: Mapping[str, Any]) -> bool:
+    """Return whether a learner takes these values of its parameters.
+
+    Examples
+    --------
+    >>> from autotune.learners import find_learner
+    >>> takes(find_learner("linear"), {"C": -1.0})
+    False
+    """
+    try:
+        learner.Params(**values)
+    except (SettingsError, TypeError):
+        return False
+    return True
+
+
 def _parameter_problems(
     space: Space, learner: Learner[Any], name: str, key: str, parameter: Parameter
 ) -> Iterator[AutotuneError]:
@@ -95,13 +112,27 @@ def _parameter_problems(
         return
     if isinstance(parameter, Int) and parameter.fidelity:
         yield from _fidelity_problems(learner, key, where)
-    for value in () if isinstance(parameter, Derived) else parameter.extremes():
-        try:
-            learner.Params(**{key: value})
-        except SettingsError as error:
-            yield SpaceError(error.problem, where, error.hint)
-        except TypeError:
-            yield SpaceError(f"{key} = {value!r} is of a wrong type", where)
+    if isinstance(parameter, Derived):
+        first = (config.params for config in space.first_configurations() if config.learner == name)
+        found = (_value_problem(learner, key, params[key]) for params in first if key in params)
+        if problem := next(filter(None, found), None):
+            hint = "change the formula, or what it is computed from in the defaults and the starts"
+            yield SpaceError(f"{problem.problem}; the formula gives it", where, hint)
+        return
+    for value in parameter.extremes():
+        if problem := _value_problem(learner, key, value):
+            yield SpaceError(problem.problem, where, problem.hint)
+
+
+def _value_problem(learner: Learner[Any], key: str, value: Any) -> SettingsError | None:
+    """Return what a learner has against one value of a parameter."""
+    try:
+        learner.Params(**{key: value})
+    except SettingsError as error:
+        return error
+    except TypeError:
+        return SettingsError(f"{key} = {value!r} is of a wrong type")
+    return None
 
 
 def _fidelity_problems(learner: Learner[Any], key: str, where: str) -> Iterator[AutotuneError]:

@@ -81,6 +81,7 @@ def propose(
     trial: FrozenTrial,
     *,
     seed: int,
+    accepts: Callable[[Config], bool] = lambda config: True,
     known: Collection[str] = (),
     listed: Collection[Config] = (),
     avoided: Collection[str] = (),
@@ -99,6 +100,8 @@ def propose(
         The row that it is for.
     seed : int
         The study's seed; with the trial's number it fixes all draws.
+    accepts : callable
+        Whether a configuration's learner takes its values, computed ones among them.
     known : collection of str
         Keys, see `config_key`, of configurations that need not be tried again.
     listed : collection of Config
@@ -109,8 +112,12 @@ def propose(
     Returns
     -------
     Config
-        Allowed; not known, as long as one is left.
+        Allowed and accepted; not known, as long as one is left.
     """
+
+    def is_wanted(config: Config) -> bool:
+        return config.learner not in avoided and config_key(config) not in known and accepts(config)
+
     n_finished = sum(each.state.is_finished() for each in study.get_trials(deepcopy=False))
     for attempt in range(REDRAWS):
         purpose = "sampler" if attempt == 0 else f"sampler {attempt}"
@@ -121,14 +128,14 @@ def propose(
             config = suggest(draft.ask, space)
         except FormulaError:
             continue
-        if config.learner not in avoided and space.allows(config) and config_key(config) not in known:
+        if space.allows(config) and is_wanted(config):
             return config
     blind = random.Random(trial_seed(seed, trial.number, "blind"))
     for _ in range(BLIND_DRAWS):
         config = draw(space, blind)
-        if config.learner not in avoided and config_key(config) not in known:
+        if is_wanted(config):
             return config
-    left = [each for each in listed if each.learner not in avoided and config_key(each) not in known]
+    left = [each for each in listed if is_wanted(each)]
     return blind.choice(left) if left else config
 
 

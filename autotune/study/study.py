@@ -65,20 +65,33 @@ class TuningStudy:
         Says which running trials may go on.
     seed : int
         The study's seed.
+    accepts : callable
+        Whether a configuration's learner takes its values; one that it refuses is not proposed.
     """
 
     def __init__(
-        self, study: optuna.Study, space: Space, sampler: Callable[[int], BaseSampler], pruner: Pruner, seed: int
+        self,
+        study: optuna.Study,
+        space: Space,
+        sampler: Callable[[int], BaseSampler],
+        pruner: Pruner,
+        seed: int,
+        accepts: Callable[[Config], bool] = lambda config: True,
     ) -> None:
         self.optuna = study
         self.space = space
         self.seed = seed
         self.maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
         self._sampler = sampler
+        self._accepts = accepts
         self._rungs = Rungs(pruner, maximize=self.maximize)
         self._first = space.first_configurations()
         finite = {learner: enumerate_learner(space, learner, LISTED_AT_MOST) for learner in space.learners}
-        self._listed = {learner: configs for learner, configs in finite.items() if configs is not None}
+        self._listed = {
+            learner: [config for config in configs if accepts(config)]
+            for learner, configs in finite.items()
+            if configs is not None
+        }
         self._running: dict[int, tuple[Trial, Config, dict[int, float]]] = {}
         self._best: TrialRecord | None = None
         for record in self.records():
@@ -220,6 +233,7 @@ class TuningStudy:
                 self._sampler,
                 frozen,
                 seed=self.seed,
+                accepts=self._accepts,
                 known=known,
                 listed=[config for configs in self._listed.values() for config in configs],
                 avoided=beaten | done,
@@ -279,6 +293,7 @@ def open_study(
     identity: Mapping[str, str],
     seed: int,
     versions: Mapping[str, str],
+    accepts: Callable[[Config], bool] = lambda config: True,
 ) -> TuningStudy:
     """Create a study, or join the one of that name if it was made for the same question.
 
@@ -288,7 +303,7 @@ def open_study(
         Where it lives.
     name : str
         The study's name.
-    space, sampler, pruner, seed
+    space, sampler, pruner, seed, accepts
         As for `TuningStudy`.
     maximize : bool
         Whether larger scores are better.
@@ -317,7 +332,7 @@ def open_study(
             if was_left_bare(study, maximize):
                 describe(study, identity, seed, versions)
     check_identity(study, identity, seed)
-    return TuningStudy(study, space, sampler, pruner, seed)
+    return TuningStudy(study, space, sampler, pruner, seed, accepts)
 
 
 def stored_seed(storage: BaseStorage, name: str) -> int | None:

@@ -1,4 +1,7 @@
-"""Every tabular table of the data folder, five trials each: none crashes, each beats the dummy baseline.
+"""Every tabular table of the data folder, five trials each: none crashes, and how each stands to the dummy baseline.
+
+"beats" is a better score on the test rows, "level" one that is not better while the interval of the difference holds 0:
+these rows cannot tell. Exit 1 when a table crashed or its whole interval is worse.
 
 AUTOTUNE_DATA=folder python tests/benchmarks/sweep.py [table …]
 """
@@ -17,22 +20,25 @@ TABULAR = ("binary", "multiclass", "regression")
 
 
 def main() -> int:
-    """Tune every table and print a line each; exit 1 when one crashed or did not beat its baseline."""
+    """Tune every table and print a line each, and the counts."""
     chosen = sys.argv[1:]
     tables = {
         name: facts for name, facts in manifest().items() if facts["task"] in TABULAR and (not chosen or name in chosen)
     }
-    header = (
-        f"{'table':<26}{'task':<12}{'metric':<10}{'cv':>10}{'test':>10}{'low':>10}{'high':>10}{'baseline':>10}{'s':>7}"
+    columns = ("cv", "test", "low", "high", "baseline", "gain", "low", "high")
+    print(
+        f"{'table':<26}{'task':<12}{'metric':<10}" + "".join(f"{name:>10}" for name in columns) + f"{'s':>7}",
+        flush=True,
     )
-    print(header, flush=True)
-    bad = [name for name, facts in tables.items() if not tune_one(name, facts)]
-    print(f"{len(tables) - len(bad)} of {len(tables)} tables beat the baseline" + (f"; not: {bad}" if bad else ""))
-    return 1 if bad else 0
+    verdicts = {name: tune_one(name, facts) for name, facts in tables.items()}
+    for verdict in ("beats", "level", "worse", "crashed"):
+        names = [name for name, each in verdicts.items() if each == verdict]
+        print(f"{len(names)} of {len(tables)} {verdict}" + (f": {names}" if names and verdict != "beats" else ""))
+    return 1 if {"worse", "crashed"} & set(verdicts.values()) else 0
 
 
-def tune_one(name: str, facts: dict[str, str]) -> bool:
-    """Tune one table with five trials and print its line."""
+def tune_one(name: str, facts: dict[str, str]) -> str:
+    """Tune one table with five trials, print its line and return its verdict."""
     started = time.perf_counter()
     try:
         report = autotune.tune(
@@ -50,18 +56,19 @@ def tune_one(name: str, facts: dict[str, str]) -> bool:
     except Exception:
         traceback.print_exc()
         print(f"{name:<26}CRASHED", flush=True)
-        return False
-    test, baseline = report.test_score, report.baseline_score
+        return "crashed"
+    test, baseline, gain = report.test_score, report.baseline_score, report.gains["baseline"]
     assert test is not None and baseline is not None
+    verdict = "beats" if gain.value > 0 else "level" if gain.high > 0 else "worse"
     failed = [record.reason for record in report.records if record.state == "failed"]
+    numbers = (report.best_score, test.value, test.low, test.high, baseline.value, gain.value, gain.low, gain.high)
     print(
-        f"{name:<26}{facts['task']:<12}{report.metric:<10}{report.best_score:>10.4g}{test.value:>10.4g}{test.low:>10.4g}"
-        f"{test.high:>10.4g}{baseline.value:>10.4g}{time.perf_counter() - started:>7.0f}  "
-        f"{report.best_params['learner']} {' '.join(failed)}",
+        f"{name:<26}{facts['task']:<12}{report.metric:<10}"
+        + "".join(f"{number:>10.4g}" for number in numbers)
+        + f"{time.perf_counter() - started:>7.0f}  {verdict} {report.best_params['learner']} {' '.join(failed)}",
         flush=True,
     )
-    sign = 1 if report.maximize else -1
-    return not failed and sign * test.value > sign * baseline.value
+    return "crashed" if failed else verdict
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import subprocess
 import sys
@@ -238,4 +239,21 @@ def test_an_edited_model_is_another_one(tmp_path: Path, attribute: str, before: 
         path = tmp_path / "nets.py"
         path.write_text(text)
         described.append(describe_model(load_model(f"{path}:{attribute}", "model")))
+    assert (described[0] != described[1]) == another
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "another"), [("WIDTH = 8", "WIDTH = 9", True), ("[:, 0]", "[:, 1]", False)]
+)
+def test_so_is_an_edited_model_of_a_module_beside_the_script(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, after: str, another: bool
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    described = []
+    for text in (NET, NET.replace(before, after)):
+        (tmp_path / "nets_of_mine.py").write_text(text)
+        importlib.invalidate_caches()
+        described.append(describe_model(load_model("nets_of_mine:build", "model")))
+        del sys.modules["nets_of_mine"]
     assert (described[0] != described[1]) == another

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+import autotune
 from autotune.learners import find_learner
 from autotune.learners.declared import parameter_names, space_problems
 from autotune.learners.sklearn_learner import SklearnLearner
-from autotune.spaces.params import Choice, Float, Int
+from autotune.spaces.params import Choice, Derived, Float, Int
 from autotune.spaces.space import Space
 
 
@@ -21,6 +23,25 @@ def problems(parameters: dict[str, Any], learner: Any, kind: str = "binary") -> 
     space = Space({learner.name: parameters})
     found = space_problems(space, {learner.name: learner}, kind)
     return [f"{problem.problem}; {problem.hint}" if problem.hint else problem.problem for problem in found]
+
+
+def test_a_formula_that_the_learner_refuses_is_named_with_the_default_that_it_was_computed_from() -> None:
+    knn = find_learner("knn")
+    formula = {"_a": Int(-3, 3, default=-1), "n_neighbors": Derived("_a * 2")}
+    hint = "change the formula, or what it is computed from in the defaults and the starts"
+    refused = "n_neighbors=-2 is not a whole number of at least 1; the formula gives it"
+    assert problems(formula, knn) == [f"{refused}; {hint}"]
+    assert problems(formula | {"_a": Int(-3, 3, default=1)}, knn) == []
+
+
+def test_trials_are_not_spent_on_computed_values_that_the_learner_refuses() -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 2))
+    space = {"knn": {"_a": Int(-9, 3, default=1), "n_neighbors": Derived("_a * 2")}}
+    report = autotune.tune(X, X[:, 0] + rng.normal(size=60), task="regression", space=space, n_trials=9, random_state=0)
+    assert {record.state for record in report.records} <= {"complete", "pruned"}
+    assert {record.config.params["n_neighbors"] for record in report.records if record.config} == {2, 4, 6}
+    assert len(report.records) == 3 and "all 3 configurations" in report.notes[-1]
 
 
 PIPELINE = SklearnLearner("mine", make_pipeline(StandardScaler(), SVC()))

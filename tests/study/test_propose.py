@@ -38,6 +38,12 @@ def test_nothing_forbidden_is_proposed(sampler: str) -> None:
         assert HALF.admits(config), config
 
 
+def test_what_its_learner_refuses_is_not_proposed() -> None:
+    half = {"accepts": lambda config: config.params["x"] < 0.1}
+    assert all(config.params["x"] < 0.1 for config in proposed(FREE, n=20, **half))
+    assert proposed(FREE, accepts=lambda config: False), "one that nothing accepts is still an answer"
+
+
 def test_a_draft_writes_nothing() -> None:
     study = optuna.create_study()
     trial = row(study)
