@@ -13,7 +13,8 @@ The map of the house, from the doors down; a room imports only from rooms below 
 `autotune.plan`                       settings to a plan: every name resolved, every pairing checked
 `autotune.execution`                  the coordinator, and trials in this process or in workers
 `autotune.study`                      the study; the only rooms that know optuna
-`autotune.evaluation`                 cross-validation with the folds side by side
+`autotune.ensemble`                   a weighted mean of the study's own trials
+`autotune.evaluation`, ``curve``      cross-validation with the folds side by side; along a learning curve
 `autotune.verdict`, ``predictor``     the test rows' judgement; a fitted model for people's tables
 `autotune.metrics`, ``learners``      what counts; what can be trained
 `autotune.spaces`, ``data``           what may vary; from files to tasks and folds

@@ -39,6 +39,7 @@ def tune(
     time: Any = DEFAULTS.time,
     positive: Any = DEFAULTS.positive,
     sample_weight: Any = DEFAULTS.sample_weight,
+    ensemble: int | None = DEFAULTS.ensemble,
     refit: str = DEFAULTS.refit,
     device: str | None = DEFAULTS.device,
     progress: bool | None = DEFAULTS.progress,
@@ -54,7 +55,7 @@ def tune(
     target : str, optional
         Name of the target column; needed without `y`.
     task, metric, space, model, n_trials, timeout, cv, test_size, sampler, pruner, n_jobs, storage, study_name, \
-random_state, groups, time, positive, sample_weight, refit, device, progress
+random_state, groups, time, positive, sample_weight, ensemble, refit, device, progress
         The settings; `autotune.settings.Settings` says what each means, and so does ``tune run --help``.
 
     Returns

@@ -50,6 +50,7 @@ class _AutoTune(BaseEstimator):  # type: ignore[misc]  # scikit-learn carries no
         time: Any = DEFAULTS.time,
         positive: Any = DEFAULTS.positive,
         sample_weight: Any = DEFAULTS.sample_weight,
+        ensemble: int | None = DEFAULTS.ensemble,
         refit: str = DEFAULTS.refit,
         device: str | None = DEFAULTS.device,
         progress: bool | None = _DOOR["progress"],
@@ -72,6 +73,7 @@ class _AutoTune(BaseEstimator):  # type: ignore[misc]  # scikit-learn carries no
         self.time = time
         self.positive = positive
         self.sample_weight = sample_weight
+        self.ensemble = ensemble
         self.refit = refit
         self.device = device
         self.progress = progress
@@ -171,7 +173,7 @@ class AutoTuneClassifier(ClassifierMixin, _AutoTune):  # type: ignore[misc]  # a
     Parameters
     ----------
     task, metric, space, model, n_trials, timeout, cv, test_size, sampler, pruner, n_jobs, storage, study_name, \
-random_state, groups, time, positive, sample_weight, refit, device, progress
+random_state, groups, time, positive, sample_weight, ensemble, refit, device, progress
         The settings; `autotune.settings.Settings` says what each means. No test rows are set aside by default, since
         whoever fits an estimator holds them.
 
@@ -244,7 +246,7 @@ class AutoTuneRegressor(RegressorMixin, _AutoTune):  # type: ignore[misc]  # as 
     Parameters
     ----------
     task, metric, space, model, n_trials, timeout, cv, test_size, sampler, pruner, n_jobs, storage, study_name, \
-random_state, groups, time, positive, sample_weight, refit, device, progress
+random_state, groups, time, positive, sample_weight, ensemble, refit, device, progress
         The settings; `autotune.settings.Settings` says what each means. No test rows are set aside by default, since
         whoever fits an estimator holds them.
 

@@ -1,18 +1,14 @@
-"""Cross-validation with the folds side by side: the mean curve over the folds, its best step, and early judgement.
-
-All folds of a configuration advance together, so that after each step there is a mean score over the folds. The curve
-is smoothed over three evaluations; its best step (ties to the earlier) is the step that is kept, and the score recorded
-is the plain mean at that step.
-"""
+"""Cross-validation with the folds side by side: after each step there is a mean score over them, a point of a curve."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from autotune.curve import Evaluation, NotFiniteError, Point, Progress, PrunedError, follow
 from autotune.data.task import Rows, Task
 from autotune.errors import AutotuneError
 from autotune.learners import find_learner
@@ -27,82 +23,8 @@ if TYPE_CHECKING:
     from autotune.data.splits import Folds
     from autotune.metrics import Metric
 
-RUNG_FACTOR = 2
-"""Neighbouring rungs are this factor apart on the scale of `Pace.worth`."""
-
 Learners: TypeAlias = Mapping[str, Learner[Any]]
 """Learners by the names that configurations have for them; people's own models among them."""
-
-FINE_STEPS = 20
-"""Steps are scored one by one up to here, then every twentieth part of the way: scoring costs less than training."""
-
-
-class PrunedError(Exception):
-    """The configuration was judged not worth finishing; `rung` and `score` say where."""
-
-    def __init__(self, progress: Progress) -> None:
-        super().__init__(progress)
-        self.progress = progress
-
-
-class NotFiniteError(ArithmeticError):
-    """The score of a configuration is not a finite number."""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What is known of a running evaluation, at a rung of its curve or after a fold.
-
-    Attributes
-    ----------
-    rung : int
-        Number of the rung, equal for trials of one learner at equal worth; folds done, for a one-shot learner.
-    worth : float
-        Worth of the steps done, or folds done.
-    score : float
-        Best smoothed mean score so far; the mean over the folds done, for a one-shot learner.
-    by_fold : bool
-        True when folds are done one after the other.
-    first_rung : float
-        Worth of the earliest rung of its learner while none of its trials is complete.
-    """
-
-    rung: int
-    worth: float
-    score: float
-    by_fold: bool = False
-    first_rung: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What cross-validation said about one configuration.
-
-    Attributes
-    ----------
-    score : float
-        Mean over the folds at the best step. Optimistic: the step was chosen on these folds.
-    fold_scores : tuple of float
-        The score of each fold at the best step.
-    step : int
-        The best step; 1 for a learner that trains in one go.
-    worth : float
-        Worth of that step on the scale of the rungs.
-    curve : tuple of (int, float)
-        Steps and mean scores.
-    seconds : float
-        How long it took.
-    cut : bool
-        True when a deadline ended the curve before its time.
-    """
-
-    score: float
-    fold_scores: tuple[float, ...]
-    step: int
-    worth: float
-    curve: tuple[tuple[int, float], ...]
-    seconds: float
-    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,114 +203,31 @@ def fit(
 def _judge_by_fold(steps: Iterator[Step], cohort: Cohort) -> Generator[Progress, bool | None, Evaluation]:
     started = time.perf_counter()
     scores: list[float] = []
+    kept: list[NDArray[np.float32]] = []
     for step in steps:
         (fold,) = step.advanced
         (predictions,) = step.predictions()
         scores.append(_score(cohort, fold, predictions))
+        kept.append(predictions.astype("float32"))
         mean = sum(scores) / len(scores)
         if len(scores) < len(cohort.members):
             progress = Progress(len(scores), float(len(scores)), mean, by_fold=True)
             if (yield progress) is False:
                 raise PrunedError(progress)
-    return Evaluation(mean, tuple(scores), 1, 1.0, ((1, mean),), time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return Evaluation(mean, tuple(scores), 1, 1.0, ((1, mean),), seconds, predictions=tuple(kept))
 
 
 def _judge_by_curve(
     steps: Iterator[Step], cohort: Cohort, pace: Pace, deadline: float
 ) -> Generator[Progress, bool | None, Evaluation]:
-    def scores(step: Step) -> list[float]:
-        predictions = zip(step.advanced, step.predictions(), strict=True)
-        return [_score(cohort, fold, predicted) for fold, predicted in predictions]
+    def point(step: Step) -> Point:
+        predictions = step.predictions()
+        scores = [_score(cohort, fold, each) for fold, each in zip(step.advanced, predictions, strict=True)]
+        return scores, tuple(each.astype("float32") for each in predictions)
 
-    points = ((step.number, partial(scores, step)) for step in steps)
+    points = ((step.number, partial(point, step)) for step in steps)
     return follow(points, pace, maximize=cohort.metric.maximize, deadline=deadline)
-
-
-def follow(
-    points: Iterator[tuple[int, Callable[[], Sequence[float]]]], pace: Pace, *, maximize: bool, deadline: float
-) -> Generator[Progress, bool | None, Evaluation]:
-    """Go along a curve: yield at every rung, end at its best step.
-
-    Parameters
-    ----------
-    points : iterator of (int, callable)
-        Steps, and what gives the scores of the folds there; it is called before the next step, or never.
-    pace : Pace
-        Where the rungs stand, and how long to wait for a better step.
-    maximize : bool
-        Whether larger scores are better.
-    deadline : float
-        On the clock of `time.time`: when the curve is cut at its best step so far.
-
-    Raises
-    ------
-    PrunedError
-        When a `False` is sent.
-    """
-    started = time.perf_counter()
-    curve = _Curve(maximize=maximize)
-    rung, cut = 0, False
-    for number, scores in points:
-        if number % max(1, number // FINE_STEPS):
-            continue
-        curve.add(number, scores())
-        worth = number * pace.worth
-        while worth >= rung_worth(pace, rung):
-            progress = Progress(rung, worth, curve.best_smoothed, first_rung=pace.first_rung)
-            if (yield progress) is False:
-                raise PrunedError(progress)
-            rung += 1
-        if number - curve.best_step >= pace.patience:
-            break
-        if time.time() > deadline:
-            cut = True
-            break
-    best = curve.best
-    return Evaluation(
-        curve.means[best],
-        tuple(curve.scores[best]),
-        curve.best_step,
-        curve.best_step * pace.worth,
-        tuple(zip(curve.numbers, curve.means, strict=True)),
-        time.perf_counter() - started,
-        cut,
-    )
-
-
-def rung_worth(pace: Pace, rung: int) -> float:
-    """Return the worth at which a rung stands: a fixed grid, two rungs of which lie before the first rung."""
-    return pace.first_rung * float(RUNG_FACTOR) ** (rung - 2)
-
-
-class _Curve:
-    """Mean scores at steps, and the best of them after smoothing over three evaluations."""
-
-    def __init__(self, *, maximize: bool) -> None:
-        self._sign = 1.0 if maximize else -1.0
-        self.numbers: list[int] = []
-        self.scores: list[Sequence[float]] = []
-        self.means: list[float] = []
-        self._smoothed: list[float] = []
-
-    def add(self, number: int, scores: Sequence[float]) -> None:
-        self.numbers.append(number)
-        self.scores.append(scores)
-        self.means.append(sum(scores) / len(scores))
-        for index in range(max(0, len(self.means) - 2), len(self.means)):
-            window = self.means[max(0, index - 1) : index + 2]
-            self._smoothed[index:] = [sum(window) / len(window)]
-
-    @property
-    def best(self) -> int:
-        return max(range(len(self._smoothed)), key=lambda index: self._sign * self._smoothed[index])
-
-    @property
-    def best_step(self) -> int:
-        return self.numbers[self.best]
-
-    @property
-    def best_smoothed(self) -> float:
-        return self._smoothed[self.best]
 
 
 def _score(cohort: Cohort, fold: int, predictions: Any) -> float:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from autotune.curve import Evaluation, NotFiniteError, Progress, follow
 from autotune.errors import SettingsError
-from autotune.evaluation import Evaluation, NotFiniteError, Progress, follow
 from autotune.learners.protocol import Pace
 from autotune.spaces.space import Config
 
@@ -79,7 +79,9 @@ def judge_objective(
     started = time.perf_counter()
     result = objective.scores(config, seed=seed)
     if inspect.isgenerator(result):
-        points = ((number, lambda score=score: [_finite(score)]) for number, score in enumerate(result, start=1))
+        points = (
+            (number, lambda score=score: ([_finite(score)], None)) for number, score in enumerate(result, start=1)
+        )
         pace = Pace(worth=1.0, first_rung=FIRST_RUNG, patience=NO_PATIENCE)
         return (yield from follow(_with_a_step(points), pace, maximize=objective.maximize, deadline=deadline))
     score = _finite(result)

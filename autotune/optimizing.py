@@ -149,7 +149,7 @@ def run_objective(
             work = OfObjective(objective)
             executor = Serial(work) if n_jobs == 1 else Processes(n_jobs, work, resources.threads)
             with closing(executor):
-                Search(study, executor, budget, lambda record: watch.told(record, study.best())).run()
+                Search(study, executor, budget, lambda record, _: watch.told(record, study.best())).run()
     finally:
         watch.over()
     return _result(study, objective, seed, time.time() - started)

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 PACKAGES = ("autotune-toolkit", "optuna", "scikit-learn", "lightgbm", "torch", "pandas", "numpy")
 
+ENSEMBLE_OF_SEVERAL = 5
+"""Most trials in an ensemble where a space has several learners; those of one learner are too much alike to gain."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -67,6 +70,8 @@ class Plan:
         The budget: finished trials, and the end on the clock of `time.time`.
     n_jobs, resources : int, Resources
         Trials at a time, and what each may use.
+    ensemble : int
+        Most trials that the model may be a mean of.
     versions : dict of str to str
         Versions of the packages.
     notes : tuple of str
@@ -94,6 +99,7 @@ class Plan:
     deadline: float
     n_jobs: int
     resources: Resources
+    ensemble: int
     versions: dict[str, str]
     notes: tuple[str, ...]
     test_name: str = "split"
@@ -151,6 +157,7 @@ def make_plan(settings: Settings, table: Table, *, started: float) -> Plan:
         deadline=float("inf") if settings.timeout is None else started + settings.timeout,
         n_jobs=n_jobs,
         resources=resources,
+        ensemble=settings.ensemble or (ENSEMBLE_OF_SEVERAL if len(space.learners) > 1 else 1),
         test_name="split" if test_table is None else fingerprint_table(test_table),
         versions=_versions(learners),
         **parts | {"notes": (*parts["notes"], *notes)},

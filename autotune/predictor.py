@@ -21,19 +21,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MeanOfModels:
-    """Several models as one: the mean of their predictions.
+    """Several models as one: the weighted mean of their predictions.
 
     Attributes
     ----------
     models : tuple of Model
         The models.
+    weights : tuple of float
+        How much each counts.
     """
 
     models: tuple[Model, ...]
+    weights: tuple[float, ...]
 
     def predict(self, rows: Rows) -> Predictions:
-        """Return the mean of the models' predictions."""
-        return np.asarray(np.mean([model.predict(rows) for model in self.models], axis=0), dtype=np.float64)
+        """Return the weighted mean of the models' predictions."""
+        predictions = [model.predict(rows) for model in self.models]
+        return np.asarray(np.average(predictions, axis=0, weights=self.weights), dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)

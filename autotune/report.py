@@ -37,13 +37,19 @@ class Report:
         is the honest one.
     best_sd : float
         Standard deviation of that score over the folds.
+    weights : mapping of int to float
+        The trials whose models, retrained, make up the model, by number, and how much each counts.
+    ensemble_score : float or None
+        Cross-validation score of that mixture, each fold with weights that the others chose; None where the model is
+        the best trial's alone.
     test_score : Score or None
         Score of the retrained model on the test rows, with its 95 % bootstrap interval; None without test rows.
-    baseline_score, default_score : Score or None
-        Scores on the same rows of the dummy baseline and of the untuned default.
+    baseline_score, default_score, best_alone_score : Score or None
+        Scores on the same rows of the dummy baseline, of the untuned default, and of the best trial alone where the
+        model is a mixture.
     gains : mapping of str to Score
-        How much better the model is than ``"baseline"`` and ``"default"``, paired on the same resamples; positive is
-        better.
+        How much better the model is than ``"baseline"``, ``"default"`` and ``"best"``, paired on the same resamples;
+        positive is better.
     model : Predictor
         The retrained model.
     records : tuple of TrialRecord
@@ -76,7 +82,10 @@ class Report:
     best_params: Mapping[str, Any]
     best_score: float
     best_sd: float
+    weights: Mapping[int, float]
+    ensemble_score: float | None
     test_score: Score | None
+    best_alone_score: Score | None
     baseline_score: Score | None
     default_score: Score | None
     gains: Mapping[str, Score]
@@ -151,7 +160,10 @@ class Report:
             "best_sd": _finite(self.best_sd),
             "metric": self.metric,
             "maximize": self.maximize,
+            "weights": {str(number): weight for number, weight in self.weights.items()},
+            "ensemble_score": self.ensemble_score,
             "test_score": _score(self.test_score),
+            "best_alone_score": _score(self.best_alone_score),
             "baseline_score": _score(self.baseline_score),
             "default_score": _score(self.default_score),
             "gains": {name: _score(gain) for name, gain in self.gains.items()},
@@ -183,11 +195,15 @@ class Report:
     def _scores(self) -> list[str]:
         sd = "" if math.isnan(self.best_sd) else f" ± {self.best_sd:.2g}"
         lines = [f"cross-validation  {self.best_score:.5g}{sd}   (optimistic: the winner was chosen on these folds)"]
+        if self.ensemble_score is not None:
+            what = f"{len(self.weights)} trials mixed; each fold with weights that the others chose"
+            lines.append(f"ensemble          {self.ensemble_score:.5g}   ({what})")
         if self.test_score is None:
             return [*lines, "test              none: no rows were set aside"]
         again = f", look {self.look} at these rows" if self.look > 1 else ""
         lines.append(f"test              {_interval(self.test_score)}   (95 % interval{again})")
         for name, score, text in (
+            ("best", self.best_alone_score, "best trial alone  "),
             ("default", self.default_score, "untuned default   "),
             ("baseline", self.baseline_score, "dummy baseline    "),
         ):
@@ -207,7 +223,13 @@ class Report:
 
     def _best(self) -> list[str]:
         width = max(len(key) for key in self.best_params)
-        return ["best configuration", *(f"  {key:<{width}}  {_plain(v)}" for key, v in self.best_params.items())]
+        lines = ["best configuration", *(f"  {key:<{width}}  {_plain(v)}" for key, v in self.best_params.items())]
+        return lines if len(self.weights) == 1 else [*lines, "", "the model is a mixture", *self._mixture()]
+
+    def _mixture(self) -> list[str]:
+        records = {record.number: record for record in self.records}
+        configs = ((weight, number, records[number].config) for number, weight in self.weights.items())
+        return [f"  {weight:.0%} trial {number}, {config.learner}" for weight, number, config in configs if config]
 
     def _trials(self) -> list[str]:
         counts = Counter(record.state for record in self.records)

@@ -60,6 +60,12 @@ class Settings:
     time: Any = _setting(None, "column that orders the rows in time: folds train on the past only")
     positive: Any = _setting(None, "the positive class of a binary task [default: the last one when sorted]")
     sample_weight: Any = _setting(None, "column of row weights, used in training and in scores")
+    ensemble: int | None = _setting(
+        None,
+        "most trials that the model may be a weighted mean of, 1 for the best alone"
+        " [default: 5 where the space has several learners, or else 1]",
+        flag="int",
+    )
     refit: str = _setting("search", "rows that the shipped model learns from: search, or all (test rows too)")
     device: str | None = _setting(None, "device for networks: cpu, cuda, cuda:1 or mps [default: the best]")
     progress: bool | None = _setting(None, "show progress [default: only on a terminal]", flag="bool")
@@ -148,6 +154,7 @@ def _check(settings: Settings) -> None:
     _require_integer("n_trials", settings.n_trials, at_least=0, none=True)
     _require_integer("n_jobs", settings.n_jobs, at_least=-1)
     _require_integer("random_state", settings.random_state, at_least=0, none=True)
+    _require_integer("ensemble", settings.ensemble, at_least=1, none=True)
     if settings.n_jobs == 0:
         raise SettingsError("n_jobs=0 is no number of jobs", "n_jobs", "1, or -1 for all cores")
     if settings.refit not in ("search", "all"):

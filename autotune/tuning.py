@@ -1,24 +1,26 @@
 """THE STORY: from a plan to a report. Read this first.
 
-The study proposes, cross-validation judges, the best configuration is retrained on all search rows, and the test rows
-are looked at once.
+The study proposes, cross-validation judges, the best configuration is retrained on all search rows, with those that mix
+well with it, and the test rows are looked at once.
 """
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from autotune.curve import Evaluation, NotFiniteError
 from autotune.data.task import Rows, Task
+from autotune.ensemble import Ensemble, Library, OutOfFold, choose_ensemble, contenders
 from autotune.errors import DataError, NoSuccessfulTrialError, RefitError
-from autotune.evaluation import NotFiniteError, cross_validate, fit, make_member
-from autotune.execution.coordinator import Budget, Search
+from autotune.evaluation import cross_validate, fit, make_cohort, make_member
+from autotune.execution.coordinator import REFIT_RESERVE, Budget, Search
 from autotune.execution.events import Executor, Failed, attempt
 from autotune.execution.pool import Processes
 from autotune.execution.serial import Serial
@@ -26,7 +28,7 @@ from autotune.execution.work import OnFolds
 from autotune.learners.declared import takes
 from autotune.learners.protocol import Model, Resources
 from autotune.plan import Plan, available_cores
-from autotune.predictor import Predictor
+from autotune.predictor import MeanOfModels, Predictor
 from autotune.report import Report
 from autotune.spaces.space import Config
 from autotune.study.records import TrialRecord, spread
@@ -68,27 +70,46 @@ def run(plan: Plan, *, watch: Watcher | None = None, reading_seconds: float = 0.
         with clock.stage("search"):
             study = _open(plan)
             watch.joined(study.records())
-            search(plan, study, watch)
+            library = search(plan, study, watch)
         best, warnings = _winner(plan, study)
+        ensemble = None
+        if plan.ensemble > 1:
+            with clock.stage("ensemble"):
+                ensemble = _ensemble(plan, study, library)
+        mixed = _mixed(study, best, ensemble)
         with clock.stage("refit"):
-            model = retrain(plan, plan.search, best)
+            models = [retrain(plan, plan.search, record) for record, _ in mixed]
         with clock.stage("test"):
-            verdict = _judge(plan, study, best, model)
+            verdict = _judge(plan, study, mixed, models)
         if plan.settings.refit == "all" and plan.test is not None:
             with clock.stage("refit on all rows"):
-                model = retrain(plan, _joined(plan.search, plan.test), best)
-        return _report(plan, study, best, model, verdict, clock.seconds, warnings)
+                everything = _joined(plan.search, plan.test)
+                models = [retrain(plan, everything, record) for record, _ in mixed]
+        return _report(plan, study, best, ensemble, _as_one(mixed, models), verdict, clock.seconds, warnings)
     finally:
         watch.over()
 
 
-def search(plan: Plan, study: TuningStudy, watch: Watcher) -> None:
-    """Run trials until the study holds as many finished ones as asked for, or the deadline is near."""
-    budget = Budget(plan.n_trials, plan.deadline, len(plan.folds))
-    if plan.n_trials is not None and study.n_finished >= plan.n_trials:
-        return
-    with closing(_executor(plan)) as executor:
-        Search(study, executor, budget, lambda record: watch.told(record, study.best())).run()
+def search(plan: Plan, study: TuningStudy, watch: Watcher) -> Library:
+    """Run trials until the study holds as many finished ones as asked for, or the deadline is near.
+
+    Returns
+    -------
+    Library
+        What the best of them predicted, where an ensemble is wanted.
+    """
+    library = Library(maximize=plan.metric.maximize)
+
+    def told(record: TrialRecord, evaluation: Evaluation | None) -> None:
+        if evaluation is not None and plan.ensemble > 1:
+            library.add(record, evaluation.predictions)
+        watch.told(record, study.best())
+
+    budget = Budget(plan.n_trials, plan.deadline, len(plan.folds), n_refits=_n_refits(plan))
+    if plan.n_trials is None or study.n_finished < plan.n_trials:
+        with closing(_executor(plan)) as executor:
+            Search(study, executor, budget, told).run()
+    return library
 
 
 def retrain(plan: Plan, task: Task, record: TrialRecord) -> Model:
@@ -106,6 +127,59 @@ def retrain(plan: Plan, task: Task, record: TrialRecord) -> Model:
         hint = "the study keeps its trials; at the refit there are no validation rows"
         raise RefitError(problem, f"study {plan.study_name!r}", hint)
     return outcome
+
+
+def _n_refits(plan: Plan) -> int:
+    """Return the fits on all search rows that time is set aside for: the default's, and half of an ensemble's."""
+    return 1 + math.ceil(plan.ensemble / 2)
+
+
+def _ensemble(plan: Plan, study: TuningStudy, library: Library) -> Ensemble | None:
+    """Choose what to mix, of as many trials as can be trained on all rows before the deadline."""
+    best_first = contenders(study.records(), maximize=plan.metric.maximize)
+    slow = max((record.seconds or 0.0 for record in best_first), default=0.0)
+    refit = max(1e-3, REFIT_RESERVE * slow / len(plan.folds))
+    affordable = (plan.deadline - time.time()) / refit - 1
+    most = int(min(plan.ensemble, affordable))
+    if most < 2:
+        return None
+    until = plan.deadline - (most + 1) * refit
+    found: dict[int, OutOfFold] = {}
+    for record in best_first:
+        predictions = library.get(record.number) or _predicted_again(plan, record, until)
+        if predictions is not None:
+            found[record.number] = predictions
+    if len(found) < 2 or best_first[0].number not in found:
+        return None
+    cohort = make_cohort(plan.search, plan.folds, plan.metric, plan.learners)
+    return choose_ensemble(found, cohort, most, deadline=until)
+
+
+def _predicted_again(plan: Plan, record: TrialRecord, until: float) -> OutOfFold | None:
+    """Evaluate a trial of an earlier call again, for its predictions; None where time is short."""
+    config, seed = record.config, trial_seed(plan.seed, record.number, "model")
+    assert config is not None
+    if time.time() + REFIT_RESERVE * (record.seconds or 0.0) > until:
+        return None
+    outcome = attempt(
+        lambda: cross_validate(
+            config, plan.search, plan.folds, plan.metric, seed=seed, resources=plan.resources, learners=plan.learners
+        )
+    )
+    return None if isinstance(outcome, Failed) else outcome.predictions
+
+
+def _mixed(study: TuningStudy, best: TrialRecord, ensemble: Ensemble | None) -> list[tuple[TrialRecord, float]]:
+    """Return the trials that make the model, with their weights, the best one first."""
+    if ensemble is None:
+        return [(best, 1.0)]
+    records = {record.number: record for record in study.records()}
+    mixed = [(records[number], weight) for number, weight in ensemble.weights.items()]
+    return sorted(mixed, key=lambda each: each[0].number != best.number)
+
+
+def _as_one(mixed: Sequence[tuple[TrialRecord, float]], models: Sequence[Model]) -> Model:
+    return models[0] if len(models) == 1 else MeanOfModels(tuple(models), tuple(weight for _, weight in mixed))
 
 
 def opening_of(plan: Plan) -> Opening:
@@ -173,14 +247,19 @@ def _winner(plan: Plan, study: TuningStudy) -> tuple[TrialRecord, tuple[str, ...
     return record, ("the deadline came before any trial was over: the model is the dummy baseline",)
 
 
-def _judge(plan: Plan, study: TuningStudy, best: TrialRecord, model: Model) -> Verdict | None:
-    """Look at the test rows, once: the model beside the untuned default and the baseline."""
+def _judge(
+    plan: Plan, study: TuningStudy, mixed: Sequence[tuple[TrialRecord, float]], fitted: Sequence[Model]
+) -> Verdict | None:
+    """Look at the test rows, once: the model beside the best trial alone, the untuned default and the baseline."""
     if plan.test is None:
         return None
-    models: dict[str, Model] = {"tuned": model}
+    models: dict[str, Model] = {"tuned": _as_one(mixed, fitted)}
+    if len(mixed) > 1:
+        models["best"] = fitted[0]
     default = next((record for record in study.records() if record.number == 0), None)
-    if default is not None and default.number == best.number:
-        models["default"] = model
+    known = {record.number: model for (record, _), model in zip(mixed, fitted, strict=True)}
+    if default is not None and default.number in known:
+        models["default"] = known[default.number]
     elif default is not None and default.state == "complete" and time.time() < plan.deadline:
         models["default"] = retrain(plan, plan.search, default)
     models["baseline"] = retrain(plan, plan.search, TrialRecord(-1, "complete", BASELINE, None, step=1))
@@ -204,6 +283,7 @@ def _report(
     plan: Plan,
     study: TuningStudy,
     best: TrialRecord,
+    ensemble: Ensemble | None,
     model: Model,
     verdict: Verdict | None,
     seconds: dict[str, float],
@@ -216,7 +296,10 @@ def _report(
         best_params=best.config.flat(),
         best_score=best.score,
         best_sd=math.nan if sd is None else sd,
+        weights=ensemble.weights if ensemble else {best.number: 1.0},
+        ensemble_score=ensemble.score if ensemble else None,
         test_score=scores.get("tuned"),
+        best_alone_score=scores.get("best"),
         baseline_score=scores.get("baseline"),
         default_score=scores.get("default"),
         gains=verdict.gains if verdict else {},

@@ -11,21 +11,11 @@ import lightgbm
 import numpy as np
 import pytest
 
+from autotune.curve import Evaluation, NotFiniteError, Progress, PrunedError, rung_worth
 from autotune.data.splits import Folds, make_folds
 from autotune.data.task import ALL_TASKS, Column, Problem, Rows, Schema, Task
 from autotune.errors import AutotuneError, UnknownNameError
-from autotune.evaluation import (
-    Evaluation,
-    NotFiniteError,
-    Progress,
-    PrunedError,
-    cross_validate,
-    fit,
-    judge,
-    make_cohort,
-    make_member,
-    rung_worth,
-)
+from autotune.evaluation import cross_validate, fit, judge, make_cohort, make_member
 from autotune.learners import LEARNERS
 from autotune.learners.baseline import ConstantModel
 from autotune.learners.lightgbm import LightGBMParams

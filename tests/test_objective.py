@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from autotune.curve import Evaluation, NotFiniteError, Progress, PrunedError
 from autotune.errors import SettingsError
-from autotune.evaluation import Evaluation, NotFiniteError, Progress, PrunedError
 from autotune.objective import Objective, judge_objective
 from autotune.spaces.space import Config
 

@@ -113,10 +113,10 @@ def test_a_model_can_be_pickled(report: Report) -> None:
     np.testing.assert_array_equal(again.predict(X), report.predict(X))
 
 
-def test_several_models_predict_their_mean() -> None:
+def test_several_models_predict_their_weighted_mean() -> None:
     rows = Rows(np.zeros((2, 1)), np.zeros((2, 0), dtype=np.int32))
-    both = MeanOfModels((ConstantModel(np.array([0.2, 0.8])), ConstantModel(np.array([0.6, 0.4]))))
-    np.testing.assert_allclose(both.predict(rows), [[0.4, 0.6]] * 2)
+    both = MeanOfModels((ConstantModel(np.array([0.2, 0.8])), ConstantModel(np.array([0.6, 0.4]))), (0.75, 0.25))
+    np.testing.assert_allclose(both.predict(rows), [[0.3, 0.7]] * 2)
 
 
 def test_no_rows_give_no_predictions(report: Report) -> None:

@@ -28,7 +28,10 @@ def made_report(**changes: Any) -> Report:
         "best_params": config.flat(),
         "best_score": 0.91234567,
         "best_sd": 0.0123,
+        "weights": {0: 1.0},
+        "ensemble_score": None,
         "test_score": Score(0.9, 0.85, 0.95),
+        "best_alone_score": None,
         "baseline_score": Score(0.5, 0.5, 0.5),
         "default_score": Score(0.89, 0.84, 0.94),
         "gains": {"default": Score(0.01, -0.005, 0.02), "baseline": Score(0.4, 0.35, 0.45)},
@@ -85,6 +88,15 @@ def test_the_text_reads_well() -> None:
         "time: search 12.3 s, refit 0.5 s\n"
         "random_state 7; optuna 5.0.0"
     )
+
+
+def test_the_text_of_an_ensemble_says_what_is_mixed_and_what_it_gained() -> None:
+    gains = {"best": Score(0.02, 0.01, 0.03)}
+    alone = Score(0.88, 0.83, 0.93)
+    text = str(made_report(weights={0: 0.75, 1: 0.25}, ensemble_score=0.93, best_alone_score=alone, gains=gains))
+    assert "ensemble          0.93   (2 trials mixed; each fold with weights that the others chose)\n" in text
+    assert "best trial alone  0.88 [0.83, 0.93]   tuned is better by 0.02 [0.01, 0.03]\n" in text
+    assert "the model is a mixture\n  75% trial 0, linear\n  25% trial 1, linear\n" in text
 
 
 def test_the_text_says_when_there_was_no_test_and_how_often_one_looked() -> None:

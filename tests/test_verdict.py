@@ -44,7 +44,10 @@ def test_a_model_that_may_be_no_better_than_the_baseline_is_said_to_be_so(signal
     predictions = {"tuned": signal * y + 0.1 * draws.normal(size=100), "baseline": np.zeros(100)}
     warnings = judge_on_test_rows(METRICS["rmse"], make_task(y), predictions, seed=1).warnings
     assert len(warnings) == n_warnings
-    assert all("do not show that the model is better than the dummy baseline: gain -" in each or "gain 0." in each for each in warnings)
+    assert all(
+        "do not show that the model is better than the dummy baseline: gain -" in each or "gain 0." in each
+        for each in warnings
+    )
 
 
 def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from autotune.curve import Evaluation
 from autotune.execution.events import Completed, Event, Executor, Failed, Lost, Reached, Stopped, Ticket
 from autotune.study.records import TrialRecord
 from autotune.study.study import Claim, TuningStudy
@@ -51,7 +52,7 @@ class Budget:
         return REPORT_SECONDS * (self.n_refits > 0) + self.n_refits * REFIT_RESERVE * slow
 
 
-Told = Callable[[TrialRecord], Any]
+Told = Callable[[TrialRecord, Evaluation | None], Any]
 
 
 class Search:
@@ -66,7 +67,7 @@ class Search:
     budget : Budget
         When it ends.
     told : callable
-        Called with the record of every trial that is over.
+        Called with the record of every trial that is over, and with its evaluation where it is complete.
     """
 
     def __init__(self, study: TuningStudy, executor: Executor, budget: Budget, told: Told) -> None:
@@ -142,7 +143,7 @@ class Search:
                 self._executor.reply(number, self._study.may_go_on(number, progress, progress.first_rung))
             case Completed(number, evaluation):
                 self._seconds.append(evaluation.seconds)
-                self._finish(number, self._study.complete(number, evaluation))
+                self._finish(number, self._study.complete(number, evaluation), evaluation)
             case Stopped(number, progress):
                 self._finish(number, self._study.prune(number, progress, seconds))
             case Failed(number, reason):
@@ -152,9 +153,9 @@ class Search:
             case Lost(number, _):
                 self._start(running.claim, running.attempt + 1)
 
-    def _finish(self, number: int, record: TrialRecord) -> None:
+    def _finish(self, number: int, record: TrialRecord, evaluation: Evaluation | None = None) -> None:
         del self._running[number]
-        self._told(record)
+        self._told(record, evaluation)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from autotune.evaluation import Evaluation, Progress, PrunedError
+from autotune.curve import Evaluation, Progress, PrunedError
 from autotune.spaces.space import Config
 
 T = TypeVar("T")

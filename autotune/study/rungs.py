@@ -10,7 +10,7 @@ from autotune.study.records import TrialRecord
 from autotune.study.strategies import Pruner
 
 if TYPE_CHECKING:
-    from autotune.evaluation import Progress
+    from autotune.curve import Progress
 
 WARM_UP = 0.05
 """No rung counts before this share of the median best step: early rungs punish low learning rates."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -27,7 +27,7 @@ from autotune.study.suggest import as_suggestions, from_trial, from_values, sugg
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
-    from autotune.evaluation import Evaluation, Progress
+    from autotune.curve import Evaluation, Progress
 
 BASELINE = "autotune:baseline"
 LOOKS = "autotune:looks"
@@ -144,7 +144,9 @@ class TuningStudy:
     def complete(self, number: int, evaluation: Evaluation) -> TrialRecord:
         """Finish a trial with its evaluation."""
         self._mark(number, failed=False)
-        return self._tell(number, TrialState.COMPLETE, evaluation.score, asdict(evaluation))
+        outcome = asdict(replace(evaluation, predictions=None))
+        del outcome["predictions"]
+        return self._tell(number, TrialState.COMPLETE, evaluation.score, outcome)
 
     def prune(self, number: int, progress: Progress, seconds: float) -> TrialRecord:
         """Finish a trial that was not worth going on with."""

@@ -40,7 +40,7 @@ import numpy as np
 import optuna
 from numpy.typing import NDArray
 
-from autotune.evaluation import Evaluation
+from autotune.curve import Evaluation
 from autotune.spaces.params import Bool, Choice, Float, Int, Parameter
 from autotune.spaces.space import Space
 from autotune.study.storage import open_storage

@@ -11,7 +11,7 @@ import optuna
 import pytest
 
 import autotune
-from autotune.evaluation import Evaluation, Progress
+from autotune.curve import Evaluation, Progress
 from autotune.execution.coordinator import KILL_GRACE_SECONDS, Budget, Search
 from autotune.execution.events import Completed, Event, Failed, Lost, Reached, Stopped, Ticket
 from autotune.spaces.params import Float
@@ -90,7 +90,7 @@ def search(
     study: TuningStudy, executor: Scripted, n_trials: int | None = 3, deadline: float = FOREVER
 ) -> list[TrialRecord]:
     told: list[TrialRecord] = []
-    Search(study, executor, Budget(n_trials, deadline, 2), told.append).run()
+    Search(study, executor, Budget(n_trials, deadline, 2), lambda record, _: told.append(record)).run()
     return told
 
 

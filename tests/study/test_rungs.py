@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from autotune.evaluation import Progress
+from autotune.curve import Progress
 from autotune.spaces.space import Config
 from autotune.study.records import TrialRecord
 from autotune.study.rungs import Rungs

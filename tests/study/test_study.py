@@ -10,8 +10,8 @@ import pytest
 from optuna.storages import BaseStorage
 from optuna.trial import TrialState
 
+from autotune.curve import Evaluation, Progress
 from autotune.errors import StudyMismatchError, UnknownNameError
-from autotune.evaluation import Evaluation, Progress
 from autotune.spaces.params import Choice, Float
 from autotune.spaces.space import Config, Space
 from autotune.study.storage import open_storage
