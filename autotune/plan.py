@@ -8,7 +8,7 @@ import os
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -174,7 +174,9 @@ def available_cores() -> int:
 def _versions(learners: Mapping[str, Learner[Any]]) -> dict[str, str]:
     """Return the versions of the packages that a run stands on, those of its optional learners among them."""
     optional = sorted({str(learner.requires) for learner in learners.values() if hasattr(learner, "requires")})
-    return {package: version(package) for package in (*PACKAGES, *optional)}
+    carriers = packages_distributions() if optional else {}  # xgboost is imported from a distribution that may be called xgboost-cpu
+    distributions = [carriers[package][0] for package in optional if package in carriers]
+    return {package: version(package) for package in (*PACKAGES, *distributions)}
 
 
 def _read_own_test_table(settings: Settings, table: Table) -> Table | None:

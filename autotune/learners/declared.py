@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ def space_problems(space: Space, learners: Mapping[str, Learner[Any]], kind: str
     >>> [problem.problem for problem in space_problems(space, {"linear": find_learner("linear")}, "binary")]
     ["no parameter of learner 'linear' named 'CC'"]
     """
-    space = space if kind is None else space.for_task(kind)
+    first = () if space.problems() else (space if kind is None else space.for_task(kind)).first_configurations()
     for name, parameters in space.learners.items():
         learner = learners.get(name)
         if learner is None:
@@ -48,7 +48,8 @@ def space_problems(space: Space, learners: Mapping[str, Learner[Any]], kind: str
             yield SpaceError(f"learner {name!r} does not learn {kind} tasks", space.place(name), hint)
         for key, parameter in parameters.items():
             if not key.startswith("_"):  # those are only computed with
-                yield from _parameter_problems(space, learner, name, key, parameter)
+                computed = [each.params[key] for each in first if each.learner == name and key in each.params]
+                yield from _parameter_problems(space, learner, name, key, parameter, computed)
 
 
 def parameter_names(learner: Learner[Any]) -> Collection[str] | None:
@@ -102,7 +103,7 @@ def takes(learner: Learner[Any], values: Mapping[str, Any]) -> bool:
 
 
 def _parameter_problems(
-    space: Space, learner: Learner[Any], name: str, key: str, parameter: Parameter
+    space: Space, learner: Learner[Any], name: str, key: str, parameter: Parameter, computed: Sequence[Any]
 ) -> Iterator[AutotuneError]:
     where, known = space.place(name, key), parameter_names(learner)
     if known is not None and key not in known:
@@ -113,8 +114,7 @@ def _parameter_problems(
     if isinstance(parameter, Int) and parameter.fidelity:
         yield from _fidelity_problems(learner, key, where)
     if isinstance(parameter, Derived):
-        first = (config.params for config in space.first_configurations() if config.learner == name)
-        found = (_value_problem(learner, key, params[key]) for params in first if key in params)
+        found = (_value_problem(learner, key, value) for value in computed)
         if problem := next(filter(None, found), None):
             hint = "change the formula, or what it is computed from in the defaults and the starts"
             yield SpaceError(f"{problem.problem}; the formula gives it", where, hint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 import autotune
+from autotune.errors import SpaceError
 from autotune.learners import find_learner
+from autotune.learners.custom import find_models
 from autotune.learners.declared import parameter_names, space_problems
 from autotune.learners.sklearn_learner import SklearnLearner
 from autotune.spaces.params import Choice, Derived, Float, Int
@@ -117,3 +120,19 @@ def test_what_takes_any_keyword_names_no_parameters() -> None:
     learner: Any = SklearnLearner("open", Open())
     assert parameter_names(learner) is None
     assert problems({"anything": 3}, learner) == []
+
+
+@pytest.mark.parametrize("formula", ["1 / (layers - layers)", "import os", "layers * kernel"])
+def test_a_formula_that_is_wrong_in_itself_is_said_by_the_space_alone(tmp_path: Path, formula: str) -> None:
+    path = tmp_path / "wrong.toml"
+    path.write_text(f'version = 1\n[mlp]\nlearning_rate = {{ derived = "{formula}" }}\nlayers = {{ int = [1, 3] }}\n')
+    with pytest.raises(SpaceError, match=r"wrong\.toml:3:\d+ mlp\.learning_rate"):
+        find_models(str(path), None, "automl", lambda space, learners: list(space_problems(space, learners, "binary")))
+
+
+def test_an_optional_learner_is_tuned_and_its_version_recorded() -> None:
+    pytest.importorskip("xgboost")
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    rounds = {"xgboost": {"max_rounds": Int(1, 5, fidelity=True)}}
+    report = autotune.tune(X, X[:, 0], space=rounds, n_trials=1, random_state=0)
+    assert any(name.startswith("xgboost") for name in report.versions)
