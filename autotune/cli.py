@@ -179,7 +179,8 @@ def optimize(
         from autotune.api import optimize_with
         from autotune.learners.loading import load_model
 
-        found = optimize_with(settings, load_model(objective, "OBJECTIVE"), direction=direction, started=started)
+        function = load_model(objective, "OBJECTIVE", "objective")
+        found = optimize_with(settings, function, direction=direction, started=started)
     click.echo(json.dumps(found.to_dict(), default=str, indent=2) if as_json else str(found))
 
 

@@ -14,7 +14,8 @@ from autotune.execution.coordinator import Budget, Search
 from autotune.execution.pool import Processes
 from autotune.execution.serial import Serial
 from autotune.execution.work import OfObjective
-from autotune.learners.custom import describe_model, is_flat
+from autotune.learners.custom import is_flat
+from autotune.learners.makings import describe_model
 from autotune.objective import Objective
 from autotune.plan import digest, resources_of, seed_of
 from autotune.settings import Settings, trial_budget

@@ -18,8 +18,9 @@ from autotune.data.splits import Folds, make_folds, read_test_size, split_test
 from autotune.data.tables import read_test_table
 from autotune.data.task import Problem, Schema, Table, Task
 from autotune.errors import SettingsError
-from autotune.learners.custom import describe_model, find_learners, find_models
+from autotune.learners.custom import find_learners, find_models
 from autotune.learners.declared import space_problems
+from autotune.learners.makings import describe_model
 from autotune.learners.protocol import Learner, Resources
 from autotune.metrics import Metric, resolve_metric
 from autotune.settings import DEFAULTS, Settings, trial_budget
@@ -174,7 +175,7 @@ def available_cores() -> int:
 def _versions(learners: Mapping[str, Learner[Any]]) -> dict[str, str]:
     """Return the versions of the packages that a run stands on, those of its optional learners among them."""
     optional = sorted({str(learner.requires) for learner in learners.values() if hasattr(learner, "requires")})
-    carriers = packages_distributions() if optional else {}  # xgboost is imported from a distribution that may be called xgboost-cpu
+    carriers = packages_distributions() if optional else {}  # xgboost may come from one called xgboost-cpu
     distributions = [carriers[package][0] for package in optional if package in carriers]
     return {package: version(package) for package in (*PACKAGES, *distributions)}
 
@@ -194,8 +195,8 @@ def _cut(settings: Settings, table: Table, test_table: Table | None, metric: Met
     schema, schema_notes = decide(table.X.iloc[search_index])
     if not schema.columns:
         raise SettingsError("no column is left to learn from: all are empty or constant", "the table")
-    n_classes = 0 if table.classes is None else len(table.classes)
-    problem = Problem(table.kind, n_classes, schema, metric.loss, metric.quantile)
+    classes = () if table.classes is None else tuple(table.classes.tolist())
+    problem = Problem(table.kind, len(classes), schema, metric.loss, metric.quantile, classes)
     search, search_notes = _task(table, search_index, problem, strict=True)
     test: Task | None = None
     test_notes: tuple[str, ...] = ()

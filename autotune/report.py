@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import re
 import struct
 import zlib
 from collections import Counter
@@ -266,7 +267,7 @@ def load(path: str | Path) -> Report:
     Raises
     ------
     DataError
-        When the file cannot be read or holds no report.
+        When the file cannot be read or holds no report, or a model whose module is not here.
 
     Examples
     --------
@@ -284,6 +285,9 @@ def load(path: str | Path) -> Report:
     except FileNotFoundError:
         raise DataError("there is no such file", str(path), "the path given to report.save or --save") from None
     except _UNREADABLE as error:
+        if missing := _missing(error):
+            hint = "run where it is, or train with model='my_model.py:Mine' (--model), which travels with the report"
+            raise DataError(f"the model needs {missing}", str(path), hint) from error
         raise DataError("the file holds no report", str(path), "a file that report.save or --save wrote") from error
     if not isinstance(report, Report):
         raise DataError(f"the file holds a {type(report).__name__}, no report", str(path))
@@ -295,6 +299,14 @@ _UNREADABLE = (
     *(pickle.UnpicklingError, zlib.error, struct.error),
 )
 """What a file that is no pickle, or a broken one, makes joblib raise."""
+
+
+def _missing(error: BaseException) -> str | None:
+    """Return what of somebody's code a report needs that is not here; None where the file itself is broken."""
+    if isinstance(error, ImportError) and error.name and all(map(str.isidentifier, error.name.split("."))):
+        return f"module {error.name!r}, which cannot be imported here"
+    found = re.match(r"Can't get attribute '(.+)' on <module '([\w.]+)'", str(error))
+    return f"{found[1]!r} of module {found[2]!r}, which is not there" if found else None
 
 
 def _interval(score: Score) -> str:

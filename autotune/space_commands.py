@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from autotune.errors import AutotuneError, SpaceError
+from autotune.errors import AutotuneError, SettingsError
 
 if TYPE_CHECKING:
     from autotune.spaces.space import Space
@@ -34,7 +34,7 @@ def check(files: tuple[str, ...]) -> None:
     for file in files:
         try:
             space = _checked(file)
-        except SpaceError as error:
+        except AutotuneError as error:
             click.echo(str(error), err=True)
             wrong = True
             continue
@@ -127,10 +127,17 @@ def convert(file: str, source: str | None, learner: str, output: str | None) -> 
     if output is None:
         click.echo(text, nl=False)
     else:
-        Path(output).write_text(text, encoding="utf-8")
+        _write(Path(output), text)
     for lost in converted.lost:
         click.echo(f"not carried over: {lost}", err=True)
     click.echo(f"read as {converted.source}: {_summary(converted.space)}", err=True)
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror}", "--output", "another file") from None
 
 
 def _checked(name: str) -> Space:
@@ -166,22 +173,29 @@ def _template(learner: str, model: str | None) -> str:
     from autotune.learners.declared import parameter_defaults
 
     found = parameter_defaults(find_learner(learner))
+    used: Mapping[str, Any] = {}
+    text = f'version = 1\nsummary = "{learner}"\n\n[{learner}]'
     if learner in built_in_names():
         path = built_in_path(learner)
         used = read_space(path).learners[learner]
         text = path.read_text(encoding="utf-8").rstrip()
-    else:
-        used, text = {}, f'version = 1\nsummary = "{learner}"\n\n[{learner}]'
-    return f"{_HEADER}\n{text}\n{_left_out({k: v for k, v in found.items() if k not in used}, learner)}"
+    head, header, below = text.partition(f"[{learner}]")
+    table, gap, rest = below.partition("\n\n")  # a table of ours has no empty line in it
+    left_out = _left_out({name: value for name, value in found.items() if name not in used}, learner)
+    return f"{_HEADER}\n{head}{header}{table}{left_out}{gap}{rest}\n"
 
 
 def _model_template(learner: str, model: str) -> str:
     from autotune.learners.custom import custom_learner
     from autotune.learners.declared import parameter_defaults
+    from autotune.spaces.space import Space
+    from autotune.spaces.writing import toml_key, toml_value
 
+    Space({learner: {}}, models={learner: model})  # refuses what no learner can be called
     found = parameter_defaults(custom_learner(learner, model))
-    head = f'version = 1\nsummary = "{model}"\n\n[{learner}]\nmodel = {json.dumps(model)}'
-    return f"{_HEADER}\n{head}\n{_left_out(found, learner)}"
+    summary, name = toml_value(model), toml_key(learner)
+    head = f"version = 1\nsummary = {summary}\n\n[{name}]\nmodel = {summary}"
+    return f"{_HEADER}\n{head}{_left_out(found, name)}\n"
 
 
 _HEADER = """\
@@ -190,16 +204,14 @@ _HEADER = """\
 
 
 def _left_out(found: Mapping[str, Any], learner: str) -> str:
+    """Return comments that name the parameters which a table leaves out, to stand below it."""
+    from autotune.spaces.ranges import frozen_value, is_plain
+    from autotune.spaces.writing import toml_key, toml_value
+
     if not found:
         return ""
-    from autotune.spaces.writing import toml_value
-
-    lines = [f"# {name} = {toml_value(value)}" for name, value in found.items() if _is_plain(value)]
-    others = [f"# {name}" for name, value in found.items() if not _is_plain(value)]
-    return "\n".join(
-        ["", f"# [{learner}] takes these too, with these values unless you say otherwise:", *lines, *others, ""]
-    )
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, (bool, int, float, str))
+    plain = {name: value for name, value in found.items() if is_plain(frozen_value(value))}
+    lines = [f"# {toml_key(name)} = {toml_value(value)}" for name, value in plain.items()]
+    others = [f"# {toml_key(name)}" for name in found if name not in plain]
+    said = f"# [{learner}] takes these too, with these values unless you say otherwise:"
+    return "\n".join(["\n", said, *lines, *others])

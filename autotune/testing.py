@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
+import inspect
 import pickle
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +14,8 @@ import numpy as np
 
 from autotune.data.task import ALL_TASKS, Column, Problem, Rows, Schema, TaskKind
 from autotune.errors import PlugInError
-from autotune.learners.protocol import Member, Model, Resources
+from autotune.learners.plug_ins import BROKEN_CODE
+from autotune.learners.protocol import Member, Model, Pace, Resources, Step
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,7 +59,8 @@ def check_learner(learner_class: Any, **parameters: Any) -> None:
     learner = learner_class() if isinstance(learner_class, type) else learner_class
     for kind in sorted(learner_class.tasks):
         members = made_members(kind)
-        params = learner.Params(**parameters)
+        params = _made_params(learner, parameters)
+        _check_signatures(learner, params, members)
         trial = Trial(learner, params, kind, members, _take(learner, params, members))
         for check in (
             _check_steps,
@@ -149,7 +153,8 @@ def _check_params(learner_class: Any) -> None:
         refused = _refuses(params_class, "no_such_parameter", 1)
         _promise(refused, "Params takes a name that parameter_names does not hold", where, "raise SettingsError")
     params = params_class()
-    _promise(params == pickle.loads(pickle.dumps(params)), "Params changes when pickled", where, "hold plain values")
+    same = params == _pickled(params, "Params", where)
+    _promise(same, "Params changes when pickled", where, "hold plain values")
 
 
 def _check_params_class(params_class: type[Any], where: str) -> None:
@@ -166,6 +171,27 @@ def _check_params_class(params_class: type[Any], where: str) -> None:
             nonsense = "no such choice" if isinstance(default, str) else float("nan")
             hint = "raise SettingsError in __post_init__"
             _promise(_refuses(params_class, field.name, nonsense), f"{field.name}={nonsense!r} is taken", where, hint)
+
+
+def _made_params(learner: Any, parameters: dict[str, Any]) -> Any:
+    try:
+        return learner.Params(**parameters)
+    except TypeError as error:
+        raise PlugInError(f"Params does not take {parameters}: {error}", f"learner {learner.name!r}") from error
+
+
+def _check_signatures(learner: Any, params: Any, members: Sequence[Member]) -> None:
+    hint = "see autotune.learners.protocol.Learner"
+    for method, arguments, words in (
+        ("train", (members, params), {"seed": 7, "resources": Resources()}),
+        ("pace", (params,), {}),
+    ):
+        try:
+            inspect.signature(getattr(learner, method)).bind(*arguments, **words)
+        except TypeError as error:
+            raise PlugInError(f"{method} cannot be called: {error}", f"learner {learner.name!r}", hint) from error
+    pace = learner.pace(params)
+    _promise(pace is None or isinstance(pace, Pace), f"pace gives {pace!r}", learner.name, "a Pace, or None")
 
 
 def _check_steps(trial: Trial) -> None:
@@ -194,7 +220,7 @@ def _check_models(trial: Trial) -> None:
     first = trial.first
     for member, model, predictions in zip(trial.members, first.models, first.predictions, strict=True):
         assert member.validation is not None
-        again = pickle.loads(pickle.dumps(model)).predict(member.validation)
+        again = _pickled(model, "a model", f"learner {trial.learner.name!r}").predict(member.validation)
         trial.promise(_close(again, predictions), "a pickled model predicts otherwise than its step", "the same model")
         one = model.predict(member.validation.take(np.array([3])))
         trial.promise(
@@ -257,13 +283,35 @@ def _take(learner: Any, params: Any, members: Sequence[Member], n_steps: int = N
     """Train for at most ``n_steps`` steps of each member and keep what came out."""
     predictions: list[Any] = [None] * len(members)
     models: list[Any] = [None] * len(members)
-    advanced = []
-    for step in _first_steps(learner.train(members, params, seed=7, resources=Resources()), n_steps, len(members)):
+    advanced, given = [], copy.deepcopy([_arrays(member) for member in members])
+    steps = learner.train(members, params, seed=7, resources=Resources())
+    _promise(isinstance(steps, Iterator), f"train gives {steps!r}, no iterator", learner.name, "yield a Step")
+    for step in _first_steps(steps, n_steps, len(members), learner.name):
         advanced.append((step.number, tuple(step.advanced)))
-        _place(models, step.advanced, step.models())
+        _place(models, step, "models", learner.name)
         if members[0].validation is not None:
-            _place(predictions, step.advanced, step.predictions())
+            _place(predictions, step, "predictions", learner.name)
+    kept = all(map(_same_arrays, given, map(_arrays, members)))
+    _promise(kept, "training changes the rows, answers or weights of its members", learner.name, "work on copies")
     return Taken(advanced, predictions, models)
+
+
+def _arrays(member: Member) -> list[NDArray[Any]]:
+    rows = [member.rows] if member.validation is None else [member.rows, member.validation]
+    answers = [member.y] if member.weight is None else [member.y, member.weight]
+    return [*answers, *(array for each in rows for array in (each.numeric, each.categorical))]
+
+
+def _same_arrays(left: Sequence[NDArray[Any]], right: Sequence[NDArray[Any]]) -> bool:
+    return all(one.tobytes() == other.tobytes() for one, other in zip(left, right, strict=True))
+
+
+def _pickled(thing: Any, what: str, where: str) -> Any:
+    """Return what comes back from a pickle."""
+    try:
+        return pickle.loads(pickle.dumps(thing))
+    except (*BROKEN_CODE, pickle.PickleError) as error:
+        raise PlugInError(f"{what} cannot be pickled: {error}", where, "hold plain values and arrays") from error
 
 
 def _promise(kept: bool, broken: str, learner: str, hint: str) -> None:
@@ -279,18 +327,23 @@ def _refuses(params_class: Any, name: str, value: object) -> bool:
     return False
 
 
-def _first_steps(steps: Iterator[Any], n_steps: int, n_members: int) -> Iterator[Any]:
+def _first_steps(steps: Iterator[Any], n_steps: int, n_members: int, learner: str) -> Iterator[Step]:
     """Yield steps until every member has done this many."""
     done: dict[int, int] = {}
     for step in steps:
+        _promise(isinstance(step, Step), f"train yields {step!r}, no Step", learner, "yield a Step")
         yield step
         done |= dict.fromkeys(step.advanced, step.number)
         if len(done) == n_members and min(done.values()) >= n_steps:
             return
 
 
-def _place(into: list[Any], places: Sequence[int], values: Sequence[Any]) -> None:
-    for place, value in zip(places, values, strict=True):
+def _place(into: list[Any], step: Step, what: str, learner: str) -> None:
+    """Keep what a step gives for the members that advanced."""
+    found = list(getattr(step, what)())
+    right = len(found) == len(step.advanced)
+    _promise(right, f"{len(found)} {what} come for {len(step.advanced)} members", learner, f"{what} of those advanced")
+    for place, value in zip(step.advanced, found, strict=True):
         into[place] = value
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import joblib
@@ -171,3 +173,26 @@ def test_another_pickle_and_a_missing_file_are_named(tmp_path: Path) -> None:
         load(tmp_path / "other")
     with pytest.raises(DataError, match=r"there is no such file\n  where: .*gone\n  try:   the path given"):
         load(tmp_path / "gone")
+
+
+@pytest.mark.parametrize(
+    ("left", "said"),
+    [
+        ("", "the model needs 'Mine' of module 'mine_for_a_report', which is not there"),
+        (None, "the model needs module 'mine_for_a_report', which cannot be imported here"),
+    ],
+)
+def test_a_report_whose_model_s_module_is_not_here_says_so(
+    left: str | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = ModuleType("mine_for_a_report")
+    exec("class Mine: pass", vars(module))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    made_report(notes=(module.Mine(),)).save(tmp_path / "model")
+    if left is None:
+        monkeypatch.delitem(sys.modules, module.__name__)
+    else:
+        monkeypatch.setitem(sys.modules, module.__name__, ModuleType("mine_for_a_report"))
+    with pytest.raises(DataError, match=said) as caught:
+        load(tmp_path / "model")
+    assert "--model" in (caught.value.hint or "")

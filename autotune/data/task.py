@@ -115,6 +115,8 @@ class Problem:
         loss ignore it.
     quantile : float
         The quantile that is sought when the loss is ``"quantile"``.
+    classes : tuple
+        The classes as they came, in the order of the codes, for what people say of them; empty where nobody said.
     """
 
     kind: TaskKind
@@ -122,6 +124,7 @@ class Problem:
     schema: Schema
     loss: Literal["log", "squared", "absolute", "quantile"] = "log"
     quantile: float = 0.5
+    classes: tuple[Any, ...] = ()
 
     @property
     def is_classification(self) -> bool:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
+import inspect
 import re
-import site
-import sys
-import sysconfig
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
-from functools import cache, partial
-from pathlib import Path
-from types import CodeType
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from autotune.errors import SettingsError, raise_all
 from autotune.learners import LEARNERS, find_learner
-from autotune.learners.loading import load_model
+from autotune.learners.declared import parameter_defaults
+from autotune.learners.loading import load_model, made
 from autotune.learners.plug_ins import NEEDED
 from autotune.learners.protocol import Learner
 from autotune.spaces.catalog import find_space
-from autotune.spaces.document import EXTRAS, TOP
+from autotune.spaces.document import EXTRAS, MODEL, TOP
+from autotune.spaces.params import UNSET, Choice, Float, Int, Parameter
+from autotune.spaces.ranges import same_value
 from autotune.spaces.space import Space
 
 Problems = Callable[[Space, Mapping[str, Learner[Any]]], list[Any]]
@@ -53,14 +51,17 @@ def custom_learner(name: str, model: Any, where: str = "model") -> Learner[Any]:
     if isinstance(model, str):
         model = load_model(model, where)
     if all(hasattr(model, attribute) for attribute in NEEDED):
-        learner: Learner[Any] = _made(model, where) if isinstance(model, type) else model
+        learner: Learner[Any] = made(model, where) if isinstance(model, type) else model
         return learner
     if hasattr(model, "fit"):
         from autotune.learners.sklearn_learner import SklearnLearner
 
-        estimator = _made(model, where) if isinstance(model, type) else model
+        estimator = made(model, where) if isinstance(model, type) else model
         return SklearnLearner(name, estimator)  # type: ignore[return-value]  # its attributes are the instance's own
     if callable(model):
+        if _takes_a_fold(model):
+            problem = f"model {model_name(model)} takes a fold, as a learner's function does, but it is no learner"
+            raise SettingsError(problem, where, "@autotune.learner above it")
         from autotune.learners.module import ModuleLearner
 
         return ModuleLearner(name, model)  # type: ignore[return-value]  # as above
@@ -82,7 +83,8 @@ def find_models(space: Any, model: Any, default_space: Any, problems: Problems) 
     Returns
     -------
     tuple of Space and dict
-        The space, and the models by the names of their learners.
+        The space, and the models by the names of their learners. A parameter whose default is but what its range says
+        without one (the middle, the first option) begins at the model's own value, where the range admits it.
 
     Raises
     ------
@@ -107,9 +109,35 @@ def find_models(space: Any, model: Any, default_space: Any, problems: Problems) 
             name = model_name(model)
             found = Space({name: space}, name=name, checked=False)
             raise_all([*found.problems(), *check(found)])
-            return found.replaced(), {name: model}
+            return _at_own_values(found.replaced(), {name: model}, check), {name: model}
+    if isinstance(space, Mapping) and is_flat(space) and isinstance(space.get(MODEL), str):
+        hint = f"model={space[MODEL]!r} beside the space, or {{'my_model': {{'model': {space[MODEL]!r}, ...}}}}"
+        raise SettingsError("a model is named outside of a learner's table", "space", hint)
     found = find_space(space, check)
-    return found, models_of(found)
+    models = models_of(found)
+    return _at_own_values(found, models, check), models
+
+
+def _at_own_values(space: Space, models: Mapping[str, Any], check: Callable[[Space], list[Any]]) -> Space:
+    """Return a space that begins at the models as they are given, or as it is where these values are not allowed."""
+    learners = find_learners(space, models)
+    tables = {
+        name: {key: _beginning_at(each, key, parameter_defaults(learners[name])) for key, each in table.items()}
+        if name in models
+        else table
+        for name, table in space.learners.items()
+    }
+    if tables == space.learners:
+        return space
+    found = space.replaced(learners=tables, checked=False)
+    return space if found.problems() or check(found) else found.replaced()
+
+
+def _beginning_at(parameter: Parameter, key: str, own: Mapping[str, Any]) -> Parameter:
+    if not isinstance(parameter, (Float, Int, Choice)) or getattr(parameter, "fidelity", False) or key not in own:
+        return parameter
+    says_no_other = same_value(parameter.default, replace(parameter, default=UNSET).default)
+    return replace(parameter, default=own[key]) if says_no_other and parameter.admits(own[key]) else parameter
 
 
 def own_space(model: Any) -> Space:
@@ -172,19 +200,11 @@ def model_name(model: Any) -> str:
     return f"{name}_model" if name in LEARNERS else name
 
 
-def describe_model(model: Any) -> str:
-    """Return what tells a model from another one: equal for the same source and settings in another process.
-
-    Examples
-    --------
-    >>> from sklearn.svm import SVC
-    >>> describe_model(SVC) == describe_model(SVC()) != describe_model(SVC(C=2))
-    True
-    """
-    if isinstance(model, type) and hasattr(model, "get_params"):
-        model = _made(model, "model")
-    made = hashlib.blake2b("\n".join(_makings(model)).encode(), digest_size=8).hexdigest()
-    return f"{_path(model if hasattr(model, '__qualname__') else type(model))} {made}"
+def _takes_a_fold(function: Callable[..., Any]) -> bool:
+    try:
+        return next(iter(inspect.signature(function).parameters), None) == "fold"
+    except ValueError:  # written in C
+        return False
 
 
 def _meant(space: Space, model: Any) -> str:
@@ -215,96 +235,3 @@ def is_flat(space: Mapping[str, Any]) -> bool:
     return not any(
         key in TOP or (isinstance(entry, Mapping) and not set(entry) & set(EXTRAS)) for key, entry in space.items()
     )
-
-
-def _made(model: type[Any], where: str) -> Any:
-    try:
-        return model()
-    except TypeError as error:
-        raise SettingsError(
-            f"{model.__qualname__} cannot be made without arguments: {error}", where, "an instance of it"
-        ) from None
-
-
-def _makings(thing: Any, seen: set[int] | None = None) -> Iterator[str]:
-    """Yield what something is made of, without addresses and without line numbers."""
-    seen = set() if seen is None else seen
-    if isinstance(thing, type) or hasattr(thing, "__code__"):
-        if id(thing) in seen:  # methods hold their class, functions may call themselves
-            return
-        seen.add(id(thing))
-    if isinstance(thing, partial):
-        yield from _makings((thing.func, thing.args, thing.keywords), seen)
-    elif isinstance(thing, Mapping):
-        for key in sorted(thing, key=repr):
-            yield repr(key)
-            yield from _makings(thing[key], seen)
-    elif isinstance(thing, (list, tuple)):
-        for each in thing:
-            yield from _makings(each, seen)
-    elif isinstance(thing, (set, frozenset)):
-        yield from sorted(line for each in thing for line in _makings(each, seen))
-    elif isinstance(thing, CodeType):
-        yield f"{thing.co_code.hex()} {thing.co_names}"
-        yield from _makings(thing.co_consts, seen)
-    elif isinstance(thing, type):
-        yield _path(thing)
-        if _is_own(thing):
-            yield from _makings({key: each for key, each in vars(thing).items() if hasattr(each, "__code__")}, seen)
-    elif hasattr(thing, "__code__"):
-        yield _path(thing)
-        closed = [cell.cell_contents for cell in thing.__closure__ or ()]
-        yield from _makings([thing.__code__, thing.__defaults__, thing.__kwdefaults__ or {}, closed], seen)
-        for name, used in _globals_of(thing):
-            yield name
-            yield from _makings(used, seen)
-    elif is_dataclass(thing):  # a learner that is made of a function, whose repr is but an address
-        parts = {each.name: getattr(thing, each.name) for each in fields(thing) if each.name != "space"}
-        yield from _makings([type(thing), parts], seen)
-    elif hasattr(thing, "get_params"):
-        yield from _makings([type(thing), thing.get_params(deep=False)], seen)
-    else:
-        yield f"{type(thing).__qualname__} {_plain(thing)}"
-
-
-def _globals_of(function: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what a function uses of its own file: functions, classes and plain constants."""
-    codes = [function.__code__]
-    for code in codes:
-        codes += [each for each in code.co_consts if isinstance(each, CodeType)]
-    for name in sorted({name for code in codes for name in code.co_names} & set(function.__globals__)):
-        used = function.__globals__[name]
-        beside = getattr(used, "__module__", None) == function.__module__ and hasattr(used, "__qualname__")
-        if beside or isinstance(used, (bool, int, float, str, tuple)):
-            yield name, used
-
-
-def _path(thing: Any) -> str:
-    return str(thing.__qualname__) if _is_own(thing) else f"{thing.__module__}.{thing.__qualname__}"
-
-
-def _is_own(thing: Any) -> bool:
-    """Return whether a class or function comes from a script, a notebook or a file, where people edit."""
-    import cloudpickle
-
-    name = thing.__module__
-    if name == "__main__" or name in cloudpickle.list_registry_pickle_by_value():
-        return True
-    if name.partition(".")[0] == "autotune":
-        return False
-    file = getattr(sys.modules.get(name), "__file__", None)
-    return file is not None and not any(Path(file).is_relative_to(folder) for folder in _installed())
-
-
-@cache
-def _installed() -> frozenset[Path]:
-    """Return the folders that packages are installed to, which nobody edits."""
-    paths = sysconfig.get_paths()
-    of_python = (paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))
-    return frozenset(Path(folder) for folder in (*of_python, *site.getsitepackages(), site.getusersitepackages()))
-
-
-def _plain(thing: Any) -> str:
-    if hasattr(thing, "tobytes") and hasattr(thing, "shape"):  # an array, whose repr is cut short
-        return f"{thing.shape} {hashlib.blake2b(thing.tobytes(), digest_size=8).hexdigest()}"
-    return re.sub(r" at 0x[0-9a-f]+", "", repr(thing))

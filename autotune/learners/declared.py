@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from autotune.data.task import CLASSIFICATION
 from autotune.errors import AutotuneError, SettingsError, SpaceError
 from autotune.learners import LEARNERS
 from autotune.learners.optional import missing_package
 from autotune.learners.protocol import Learner
-from autotune.registry import unknown_name
+from autotune.registry import nearest, unknown_name
 from autotune.spaces.params import Derived, Int, Parameter
 from autotune.spaces.space import Space
 
@@ -38,14 +39,13 @@ def space_problems(space: Space, learners: Mapping[str, Learner[Any]], kind: str
     for name, parameters in space.learners.items():
         learner = learners.get(name)
         if learner is None:
-            yield _in_space(unknown_name("learner", name, LEARNERS, space.place(name)))
+            yield _unknown_learner(name, space.place(name))
             continue
         if error := missing_package(learner, space.place(name)):
             yield error
             continue
         if kind is not None and kind not in learner.tasks:
-            hint = f"it learns {' and '.join(sorted(learner.tasks)) or 'nothing'}"
-            yield SpaceError(f"learner {name!r} does not learn {kind} tasks", space.place(name), hint)
+            yield SpaceError(f"learner {name!r} does not learn {kind} tasks", space.place(name), _learns(learner, kind))
         for key, parameter in parameters.items():
             if not key.startswith("_"):  # those are only computed with
                 computed = [each.params[key] for each in first if each.learner == name and key in each.params]
@@ -146,5 +146,15 @@ def _fidelity_problems(learner: Learner[Any], key: str, where: str) -> Iterator[
         yield SpaceError(problem, where, f"leave fidelity out, or give it to {stepped_by}")
 
 
-def _in_space(error: AutotuneError) -> SpaceError:
-    return SpaceError(error.problem, error.where, error.hint)
+def _unknown_learner(name: str, where: str) -> SpaceError:
+    error = unknown_name("learner", name, LEARNERS, where)
+    own = f'; for a model of your own: model = "module:attribute" in [{name}], or --model'
+    return SpaceError(error.problem, where, error.hint if nearest(name, LEARNERS) else f"{error.hint}{own}")
+
+
+def _learns(learner: Learner[Any], kind: str) -> str:
+    """Say what a learner learns instead of one kind of task, and how to make it that where the target allows."""
+    learned = f"it learns {' and '.join(sorted(learner.tasks)) or 'nothing'}"
+    if kind == "regression":
+        return f'{learned}: task="classification" if that is meant' if learner.tasks >= CLASSIFICATION else learned
+    return f'{learned}: task="regression" if that is meant' if learner.tasks == {"regression"} else learned

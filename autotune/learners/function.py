@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,10 @@ import numpy as np
 
 from autotune.data.task import ALL_TASKS, Rows, TaskKind
 from autotune.errors import PlugInError, SettingsError
+from autotune.learners.answers import as_one_hot, as_probabilities, as_values
 from autotune.learners.protocol import Member, Pace, Resources, Step, one_shot
 from autotune.learners.sklearn_features import Form, prepared
+from autotune.registry import unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,9 +33,9 @@ PATIENCE = 16
 """Steps without a better mean score after which a curve ends, unless the function's author says otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Fold:
-    """What a function trains on.
+    """What a function trains on: copies of its own, which it may change.
 
     Attributes
     ----------
@@ -162,7 +164,7 @@ class FunctionModel:
         Raises
         ------
         PlugInError
-            When the model's predictions have another shape.
+            When the model predicts something else.
         """
         return self.of_table(self.features.transform(rows))
 
@@ -175,21 +177,15 @@ class FunctionModel:
 
     def of_table(self, table: pd.DataFrame) -> Predictions:
         """Predict a table that is made already."""
-        how = next((how for how in ("predict_proba", "predict") if hasattr(self.model, how)), None)
-        if not self.n_classes and how == "predict_proba" and hasattr(self.model, "predict"):
-            how = "predict"
-        found = np.asarray(self.model(table) if how is None else getattr(self.model, how)(table))
-        n = len(table)
-        if self.n_classes == 0 and found.shape in ((n,), (n, 1)):
-            return np.asarray(found.reshape(n), dtype=np.float64)
-        if self.n_classes == 2 and found.shape == (n,) and how != "predict":
-            return np.column_stack([1.0 - found, found]).astype(np.float64)
-        if self.n_classes and found.shape == (n,) and how == "predict":
-            return np.asarray(np.eye(self.n_classes)[found.astype(np.intp)])
-        if self.n_classes and found.shape == (n, self.n_classes):
-            return np.asarray(found, dtype=np.float64)
-        wanted = f"({n}, {self.n_classes}) probabilities" if self.n_classes else f"({n},) values"
-        raise PlugInError(f"predictions have shape {found.shape}", f"learner {self.name!r}", wanted)
+        where, n_rows = f"learner {self.name!r}", len(table)
+        wanted = ("predict_proba", "predict") if self.n_classes else ("predict", "predict_proba")
+        how = next((how for how in wanted if hasattr(self.model, how)), None)
+        found = self.model(table) if how is None else getattr(self.model, how)(table)
+        if not self.n_classes:
+            return as_values(found, n_rows, where)
+        if how == "predict" and np.ndim(found) == 1:
+            return as_one_hot(found, n_rows, self.n_classes, where)
+        return as_probabilities(found, n_rows, self.n_classes, where)
 
 
 def learner(
@@ -225,7 +221,7 @@ def learner(
     Raises
     ------
     SettingsError
-        When it is given something that is no function.
+        When it is given something that is no function, or tasks or a patience that cannot be.
 
     Examples
     --------
@@ -241,8 +237,21 @@ def learner(
         return lambda function: learner(function, space=space, name=name, tasks=tasks, patience=patience)
     if not callable(function):
         raise SettingsError(f"{function!r} cannot be called", "learner", "@autotune.learner above a function")
+    _check_tasks(tasks)
+    if not (isinstance(patience, int) and patience >= 1):
+        raise SettingsError(f"patience={patience!r} is not a whole number of at least 1", "learner, patience")
     own_name = name or getattr(function, "__name__", "function").strip("<>")
     return FunctionLearner(function, own_name, frozenset(tasks), space, patience)
+
+
+def _check_tasks(tasks: Any) -> None:
+    where, hint = "learner, tasks", 'tasks=["regression"]'
+    if isinstance(tasks, str) or not isinstance(tasks, Iterable) or not list(tasks):
+        raise SettingsError(f"tasks={tasks!r} is no list of tasks", where, hint)
+    for task in tasks:
+        if task not in ALL_TASKS:
+            error = unknown_name("task", task, ALL_TASKS, where)
+            raise SettingsError(error.problem, error.where, error.hint)
 
 
 def _step(number: int, members: Sequence[Member], now: Sequence[FunctionModel]) -> Step:
@@ -256,8 +265,9 @@ def _fold(member: Member, seed: int, resources: Resources) -> tuple[Fold, Featur
     encoded = prepared(member, TABLE)
     validation = None if encoded.validation is None else encoded.validation[1].copy()
     problem = member.problem
+    weight = None if member.weight is None else member.weight.copy()
     extras = (problem.kind, problem.n_classes, seed, resources.threads, resources.device)
-    return Fold(encoded.training.copy(), member.y.copy(), member.weight, validation, *extras), encoded.features
+    return Fold(encoded.training.copy(), member.y.copy(), weight, validation, *extras), encoded.features
 
 
 def _unpickled(parts: bytes) -> FunctionModel:

@@ -10,7 +10,7 @@ import lightgbm as lgb
 import numpy as np
 
 from autotune.data.task import ALL_TASKS, Problem, Rows, TaskKind
-from autotune.learners.checks import check_parameters
+from autotune.learners.checks import Rule, check_parameters
 from autotune.learners.protocol import Member, Model, Pace, Resources, Step
 
 if TYPE_CHECKING:
@@ -49,12 +49,13 @@ class LightGBMParams:
         check_parameters("lightgbm", self, _RULES)
 
 
-_RULES: dict[str, range | tuple[float, float] | str] = {
+_RULES: dict[str, Rule] = {
     "learning_rate": (1e-6, 10.0),
     "num_leaves": range(2, 131_073),
     "min_data_in_leaf": range(2**31),
     "feature_fraction": (1e-6, 1.0),
     "bagging_fraction": (1e-6, 1.0),
+    "extra_trees": bool,
     "lambda_l1": (0.0, float("inf")),
     "lambda_l2": (0.0, float("inf")),
     "cat_smooth": (0.0, float("inf")),

@@ -1,4 +1,4 @@
-"""From a text to somebody's own model: ``package.module:attribute`` or ``path/to/file.py:attribute``."""
+"""From a text to somebody's own code: ``package.module:attribute`` or ``path/to/file.py:attribute``."""
 
 from __future__ import annotations
 
@@ -16,8 +16,14 @@ from autotune.errors import SettingsError
 from autotune.learners.plug_ins import BROKEN_CODE
 from autotune.registry import nearest
 
+EXAMPLES = {
+    "model": '"sklearn.svm:SVC", or "my_model.py:build" for a file',
+    "objective": '"my_package.work:objective", or "my_work.py:objective" for a file',
+}
+"""What a text may name, with a right one."""
 
-def load_model(text: str, where: str) -> Any:
+
+def load_model(text: str, where: str, noun: str = "model") -> Any:
     """Import what a text names.
 
     Parameters
@@ -26,6 +32,8 @@ def load_model(text: str, where: str) -> Any:
         ``"sklearn.svm:SVC"``, or ``"models/nets.py:build"`` with a path from the current folder.
     where : str
         Where the text stands, for errors.
+    noun : {"model", "objective"}
+        What is asked for.
 
     Returns
     -------
@@ -44,24 +52,39 @@ def load_model(text: str, where: str) -> Any:
     """
     source, colon, attribute = text.rpartition(":")
     if not colon or not source or not attribute:
-        hint = '"sklearn.svm:SVC", or "my_model.py:build" for a file'
-        raise SettingsError(f"model {text!r} names no attribute of a module", where, hint)
+        raise SettingsError(f"{noun} {text!r} names no attribute of a module", where, EXAMPLES[noun])
     try:
         module = _load_file(source, where) if source.endswith(".py") else importlib.import_module(source)
     except BROKEN_CODE as error:
         if isinstance(error, SettingsError):
             raise
-        raise SettingsError(f"model {text!r} cannot be imported: {_said(error)}", where, _hint(source)) from error
+        raise SettingsError(f"{noun} {text!r} cannot be imported: {_said(error)}", where, _hint(source)) from error
     found: Any = module
     for name in attribute.split("."):
         if not hasattr(found, name):
             public = [each for each in dir(found) if not each.startswith("_")]
             close = nearest(name, public)
             raise SettingsError(
-                f"model {text!r}: there is no {name!r} in {source}", where, f"{source}:{close}" if close else None
+                f"{noun} {text!r}: there is no {name!r} in {source}", where, f"{source}:{close}" if close else None
             )
         found = getattr(found, name)
     return found
+
+
+def made(model: type[Any], where: str) -> Any:
+    """Make an instance of somebody's class.
+
+    Raises
+    ------
+    SettingsError
+        When it needs arguments.
+    """
+    try:
+        return model()
+    except TypeError as error:
+        raise SettingsError(
+            f"{model.__qualname__} cannot be made without arguments: {error}", where, "an instance of it"
+        ) from None
 
 
 def _load_file(source: str, where: str) -> ModuleType:

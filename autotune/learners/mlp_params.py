@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
-from autotune.learners.checks import check_parameters
+from autotune.learners.checks import Rule, check_parameters
 from autotune.learners.training_params import TRAINING_RULES, TrainingParams
 
 Activation = Literal["relu", "elu", "gelu", "silu", "mish", "selu"]
@@ -57,7 +57,7 @@ class MLPParams(TrainingParams):
         return f"MLPParams({', '.join(f'{name}={getattr(self, name)!r}' for name in (*names, *_OF_THE_LOSS))})"
 
 
-_RULES: dict[str, range | tuple[float, float] | str] = TRAINING_RULES | {
+_RULES: dict[str, Rule] = TRAINING_RULES | {
     "layers": range(100),
     "units": range(1, 10**5),
     "activation": " ".join(get_args(Activation)),

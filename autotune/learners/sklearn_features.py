@@ -66,7 +66,7 @@ def form_of(estimator: Any) -> Form:
     >>> form_of(HistGradientBoostingClassifier()).kind, form_of(SVC()).kind
     ('table', 'matrix')
     """
-    first = _first_step(estimator)
+    first = first_step(estimator)
     if _is_named(first, "HistGradientBoosting") and getattr(first, "categorical_features", None) is not None:
         return Form("table", max_levels=MAX_BINNED)
     if _holds_column_transformer(estimator) or _reads_categories(first):
@@ -209,18 +209,19 @@ def column_transformers(estimator: Any) -> list[Any]:
     return [part for part in parts if isinstance(part, ColumnTransformer)]
 
 
+def first_step(estimator: Any) -> Any:
+    """Return what is given the rows: the first step of a pipeline, or an estimator itself."""
+    while hasattr(estimator, "steps") and _steps(estimator):
+        estimator = _steps(estimator)[0]
+    return estimator
+
+
 def _holds_column_transformer(estimator: Any) -> bool:
     return bool(column_transformers(estimator))
 
 
 def _steps(pipeline: Any) -> list[Any]:
     return [step for _, step in pipeline.steps if step is not None and step != "passthrough"]
-
-
-def _first_step(estimator: Any) -> Any:
-    while hasattr(estimator, "steps") and _steps(estimator):
-        estimator = _steps(estimator)[0]
-    return estimator
 
 
 def _reads_categories(estimator: Any) -> bool:

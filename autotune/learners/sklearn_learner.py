@@ -15,9 +15,20 @@ from sklearn.dummy import DummyClassifier
 from autotune.data.task import ALL_TASKS, CLASSIFICATION, Problem, TaskKind
 from autotune.errors import SettingsError
 from autotune.learners.protocol import Member, Model, Pace, Resources, Step, one_shot
-from autotune.learners.sklearn_features import column_transformers, form_of, names_of, prepared, tags_of
+from autotune.learners.sklearn_columns import check_columns, lost_columns
+from autotune.learners.sklearn_features import form_of, prepared, tags_of
 from autotune.learners.sklearn_model import SklearnModel, answers
-from autotune.learners.sklearn_params import SklearnParams, check_values, open_to_any, readied
+from autotune.learners.sklearn_params import (
+    SklearnParams,
+    check_class_weights,
+    check_values,
+    has_parameters,
+    misspelled,
+    named_parameters,
+    open_to_any,
+    order_notes,
+    readied,
+)
 from autotune.learners.sklearn_steps import (
     FIRST_EPOCHS,
     FIRST_RUNG,
@@ -54,7 +65,7 @@ class SklearnLearner:
     tasks : frozenset of str
         Classification or regression, as the estimator says; all, if it says nothing.
     parameter_names : collection of str or None
-        All of ``get_params()``; None where one of its parts takes any keyword.
+        All that can be set; None where one of its parts takes any keyword, or nothing can be set.
     fidelity : str or None
         The parameter that counts its steps.
 
@@ -76,16 +87,20 @@ class SklearnLearner:
         if not _predicts(self.estimator):
             kind = type(self.estimator).__name__
             raise SettingsError(f"model {kind} has no predict", "model", "a classifier or a regressor")
-        names = self.estimator.get_params() if hasattr(self.estimator, "get_params") else {}
-        stepping = stepping_of(self.estimator)
+        tags = tags_of(self.estimator)
+        if tags is not None and tags.estimator_type not in (None, "classifier", "regressor"):
+            what = f"{type(last_step(self.estimator)[1]).__name__} ({tags.estimator_type.replace('_', ' ')})"
+            raise SettingsError(f"model {what} learns no target", "model", "a classifier or a regressor")
+        named, stepping = named_parameters(self.estimator), stepping_of(self.estimator)
         object.__setattr__(self, "tasks", _tasks_of(self.estimator))
-        object.__setattr__(self, "parameter_names", None if open_to_any(self.estimator) else tuple(names))
+        is_open = open_to_any(self.estimator) or not has_parameters(self.estimator)
+        object.__setattr__(self, "parameter_names", None if is_open else named)
         object.__setattr__(self, "fidelity", stepping.parameter if stepping else None)
 
     @property
     def defaults(self) -> dict[str, Any]:
         """The values that a space leaves as they are, but for those that are estimators themselves."""
-        given = self.estimator.get_params() if hasattr(self.estimator, "get_params") else {}
+        given = self.estimator.get_params() if has_parameters(self.estimator) else {}
         return {name: value for name, value in given.items() if isinstance(value, (bool, int, float, str, type(None)))}
 
     def Params(self, **values: Any) -> SklearnParams:  # noqa: N802  the protocol's name for it
@@ -98,9 +113,7 @@ class SklearnLearner:
         """
         where = f"learner {self.name!r}"
         for key in values:
-            if self.parameter_names is not None and key not in self.parameter_names:
-                error = unknown_name(f"parameter of {where}", key, self.parameter_names, where)
-                raise SettingsError(error.problem, error.where, error.hint)
+            self._check_name(key, where)
         check_values(self.estimator, values, where)
         return SklearnParams(values)
 
@@ -125,28 +138,27 @@ class SklearnLearner:
         return Pace(stepping.size * stepping.rate, first_rung * given.rate, stepping.patience)
 
     def check(self, problem: Problem, parameters: Mapping[str, Any] | None = None) -> None:
-        """Raise unless the columns that a ColumnTransformer names are columns of the table.
+        """Raise unless what the estimator says of columns and classes fits the table.
 
         Raises
         ------
         SettingsError
-            When one is not, or was left out.
+            When a ColumnTransformer names a column that is not there, or a selector picks none; when ``class_weight``
+            names a class that is not there.
         """
-        estimator = self.Params(**parameters or {}).applied_to(self.estimator)
-        known = [name for column in problem.schema.columns for name in names_of(column)]
-        for transformer in column_transformers(estimator):
-            for step, _, columns in transformer.transformers:
-                for column in [columns] if isinstance(columns, str) else columns if isinstance(columns, list) else []:
-                    if isinstance(column, str) and column not in known:
-                        raise _unknown_column(
-                            column, known, problem, f"learner {self.name!r}, ColumnTransformer {step!r}"
-                        )
+        estimator, where = self.Params(**parameters or {}).applied_to(self.estimator), f"learner {self.name!r}"
+        check_columns(estimator, problem.schema, where)
+        if problem.classes:
+            check_class_weights(estimator, problem.classes, where)
 
     def notes(self, problem: Problem, parameters: Mapping[str, Any], *, weighted: bool) -> tuple[str, ...]:
         """Say what is made of the model with these parameters, a line each."""
         estimator = self.Params(**parameters).applied_to(self.estimator)
         form = form_of(estimator)
         stepping, said = stepping_of(estimator), [f"{self.name} is given {form.describe(problem.schema)}"]
+        if lost := lost_columns(estimator, problem.schema, f"learner {self.name!r}"):
+            said.append(f"{self.name}: its ColumnTransformer drops {', '.join(lost)}")
+        said += order_notes(self.name, estimator, problem.classes)
         if stepping is not None:
             parameter = stepping.parameter
             said.append(f"{self.name} trains in steps of {stepping.size} {parameter}; the mean curve chooses the step")
@@ -159,6 +171,18 @@ class SklearnLearner:
         if weighted and not _takes_weights(last_step(estimator)[1], stepping):
             said.append(f"{self.name} takes no sample_weight: weights count in the scores alone")
         return tuple(said)
+
+    def _check_name(self, key: str, where: str) -> None:
+        if not has_parameters(self.estimator):
+            kind = type(self.estimator).__name__
+            problem = f"{key} cannot be set: {kind} has no get_params and set_params"
+            raise SettingsError(problem, where, f"class {kind}(sklearn.base.BaseEstimator)")
+        known = self.parameter_names
+        if known is not None and key not in known:
+            error = unknown_name(f"parameter of {where}", key, known, where)
+            raise SettingsError(error.problem, error.where, error.hint)
+        if known is None and (close := misspelled(key, named_parameters(self.estimator))):
+            raise SettingsError(f"no parameter of {where} named {key!r}", where, close)
 
 
 def _predicts(estimator: Any) -> bool:
@@ -203,7 +227,9 @@ class _Fold:
         if self._problem.is_classification:  # a fold may lack classes; an estimator counts from 0
             self._codes, self._y = np.unique(member.y, return_inverse=True)
         self._lone = self._codes is not None and len(self._codes) == 1
-        self._estimator = DummyClassifier() if self._lone else readied(estimator, seed, resources)
+        classes = self._problem.classes or range(self._problem.n_classes)
+        labels = () if self._codes is None else [classes[code] for code in self._codes]
+        self._estimator = DummyClassifier() if self._lone else readied(estimator, seed, resources, labels)
         self._seed, self._weight = seed, member.weight
         self._validation = None if self._encoded.validation is None else self._encoded.validation[1].copy()
         self._live = self._estimator
@@ -246,13 +272,3 @@ class _Fold:
 def _takes_weights(final: Any, stepping: Stepping | None) -> bool:
     by_epochs = stepping is not None and not stepping.by_warm_start
     return takes(getattr(final, "partial_fit" if by_epochs else "fit", None), "sample_weight")
-
-
-def _unknown_column(column: str, known: list[str], problem: Problem, where: str) -> SettingsError:
-    if column in problem.schema.dropped:
-        return SettingsError(f"column {column!r} was left out: the notes say why", where, "leave it out there too")
-    parts = [name for name in known if name.startswith(f"{column}.")]
-    if parts:
-        return SettingsError(f"column {column!r} holds dates, which come in parts", where, ", ".join(parts))
-    error = unknown_name("column", column, known, where)
-    return SettingsError(error.problem, error.where, error.hint)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import expit, softmax
 
 from autotune.data.task import Rows
-from autotune.errors import PlugInError
+from autotune.learners.answers import as_one_hot, as_probabilities, as_values
 from autotune.learners.features import Features
 from autotune.learners.sklearn_steps import last_step
 
@@ -74,28 +74,26 @@ def answers(estimator: Any, X: Any, codes: NDArray[Any] | None, n_classes: int) 
     Raises
     ------
     PlugInError
-        When it has another number of classes than its training rows.
+        When it answers with something else than values, probabilities or classes of its training rows.
     """
-    n_rows = X.shape[0]
+    n_rows, where = X.shape[0], f"model {type(last_step(estimator)[1]).__name__}"
     if codes is None:
-        return np.asarray(estimator.predict(X), dtype=np.float64).reshape(n_rows)
-    present = _probabilities(estimator, X, len(codes))
-    if present.shape != (n_rows, len(codes)):
-        kind = type(estimator).__name__
-        raise PlugInError(f"{kind} predicts an array of shape {present.shape}, but it has seen {len(codes)} classes")
-    aligned = np.zeros((len(present), n_classes))
-    aligned[:, codes] = present
+        return as_values(estimator.predict(X), n_rows, where)
+    aligned = np.zeros((n_rows, n_classes))
+    aligned[:, codes] = _probabilities(estimator, X, len(codes), where)
     return aligned
 
 
-def _probabilities(estimator: Any, X: Any, n_present: int) -> Predictions:
+def _probabilities(estimator: Any, X: Any, n_present: int, where: str) -> Predictions:
+    n_rows = X.shape[0]
     if hasattr(estimator, "predict_proba"):
-        shares: Predictions = np.asarray(estimator.predict_proba(X), dtype=np.float64)
+        shares = as_probabilities(estimator.predict_proba(X), n_rows, n_present, where)
         return np.asarray(shares / shares.sum(axis=1, keepdims=True))
     pairwise = getattr(last_step(estimator)[1], "decision_function_shape", None) == "ovo" and n_present > 2
     if hasattr(estimator, "decision_function") and not pairwise:
         decision = np.asarray(estimator.decision_function(X), dtype=np.float64)
-        if decision.ndim == 1:
-            return np.column_stack([expit(-decision), expit(decision)])
-        return np.asarray(softmax(decision, axis=1))
-    return np.asarray(np.asarray(estimator.predict(X))[:, None] == np.arange(n_present), dtype=np.float64)
+        shares = (
+            np.column_stack([expit(-decision), expit(decision)]) if decision.ndim == 1 else softmax(decision, axis=1)
+        )
+        return as_probabilities(shares, n_rows, n_present, where)
+    return as_one_hot(estimator.predict(X), n_rows, n_present, where)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import Any
 
 from autotune.errors import SettingsError
@@ -14,6 +15,15 @@ from autotune.learners.protocol import Resources
 
 SEEDS = 2**31
 """Every generator takes seeds below this."""
+
+BY_LABEL = ("class_weight", "class_weights")
+"""Parameters whose dictionaries name classes."""
+
+BY_ORDER = ("priors", "class_prior", "scale_pos_weight", "class_weights")
+"""Parameters whose values go by the order of the classes."""
+
+TYPO = 0.8
+"""How like a known parameter a name is that nobody means, where an estimator takes any (1 is equal, by difflib)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +45,57 @@ class SklearnParams:
         return fresh.set_params(**deepcopy(dict(self.values))) if self.values else fresh
 
 
+def has_parameters(estimator: Any) -> bool:
+    """Return whether the parameters of something can be read and set, as scikit-learn's can."""
+    return hasattr(estimator, "get_params") and hasattr(estimator, "set_params") and not isinstance(estimator, type)
+
+
 def cloned(estimator: Any) -> Any:
     """Return an estimator of the same parameters, not fitted."""
     from sklearn.base import clone
 
-    return clone(estimator) if hasattr(estimator, "get_params") else deepcopy(estimator)
+    return clone(estimator) if has_parameters(estimator) else deepcopy(estimator)
+
+
+def named_parameters(estimator: Any) -> tuple[str, ...]:
+    """Return the names that ``set_params`` takes: what ``get_params`` says, and what constructors of its parts name.
+
+    Some, as CatBoost's, say only what has been set.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.pipeline import make_pipeline
+    >>> [name for name in named_parameters(make_pipeline(Ridge())) if "solver" in name]
+    ['ridge__solver']
+    """
+    named = dict.fromkeys(estimator.get_params() if has_parameters(estimator) else ())
+    for prefix, part in _parts(estimator):
+        words = [each for each in _words(part) if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)]
+        named |= dict.fromkeys(f"{prefix}{each.name}" for each in words)
+    return tuple(named)
 
 
 def open_to_any(estimator: Any) -> bool:
-    """Return whether an estimator, or one of its parts, takes keywords beside those that ``get_params`` names."""
-    inner = estimator.get_params().values() if hasattr(estimator, "get_params") else ()
-    parts = [part for part in (estimator, *inner) if hasattr(part, "set_params") and not isinstance(part, type)]
-    kinds = [each.kind for part in parts for each in inspect.signature(type(part).__init__).parameters.values()]
-    return inspect.Parameter.VAR_KEYWORD in kinds
+    """Return whether an estimator, or one of its parts, takes keywords beside those that it names."""
+    return any(each.kind is each.VAR_KEYWORD for _, part in _parts(estimator) for each in _words(part))
+
+
+def misspelled(key: str, names: Collection[str]) -> str | None:
+    """Return the parameter of the same part that a name is almost, or None where it is one or like none.
+
+    Examples
+    --------
+    >>> misspelled("gbm__max_dpeth", ["gbm__max_depth", "max_dpeth"])
+    'gbm__max_depth'
+    """
+    if key in names:
+        return None
+    part, separator, name = key.rpartition("__")
+    prefix = part + separator
+    beside = [each.removeprefix(prefix) for each in names if each.startswith(prefix)]
+    close = get_close_matches(name, beside, n=1, cutoff=TYPO)
+    return prefix + close[0] if close else None
 
 
 def check_values(estimator: Any, values: Mapping[str, Any], where: str) -> None:
@@ -70,8 +118,8 @@ def check_values(estimator: Any, values: Mapping[str, Any], where: str) -> None:
             _check_value(key, name, value, allowed[name], where)
 
 
-def readied(estimator: Any, seed: int, resources: Resources) -> Any:
-    """Return a clone with the trial's seed and threads, wherever the model leaves them open.
+def readied(estimator: Any, seed: int, resources: Resources, labels: Sequence[Any] = ()) -> Any:
+    """Return a clone with the trial's seed and threads wherever the model leaves them open, and weights by position.
 
     Parameters
     ----------
@@ -82,6 +130,8 @@ def readied(estimator: Any, seed: int, resources: Resources) -> Any:
         The fold's seed.
     resources : Resources
         The trial's threads.
+    labels : sequence
+        The classes that ``class_weight`` names, in the order in which the estimator is given them as 0, 1, 2 ….
 
     Examples
     --------
@@ -90,10 +140,13 @@ def readied(estimator: Any, seed: int, resources: Resources) -> Any:
     RandomForestClassifier(n_jobs=2, random_state=7)
     """
     fresh = cloned(estimator)
-    if not hasattr(fresh, "get_params"):
+    if not has_parameters(fresh):
         return fresh
     params = fresh.get_params()
-    words: dict[str, Any] = {}
+    words: dict[str, Any] = {
+        key: {position: weights[label] for position, label in enumerate(labels) if label in weights}
+        for key, weights in weights_by_label(fresh).items()
+    }
     for key, value in params.items():
         path, _, name = key.rpartition("__")
         if value is None and name == "random_state":
@@ -103,8 +156,60 @@ def readied(estimator: Any, seed: int, resources: Resources) -> Any:
     return fresh.set_params(**words) if words else fresh
 
 
+def weights_by_label(estimator: Any) -> dict[str, Mapping[Any, float]]:
+    """Return the parameters, at any depth, that weigh classes by their names."""
+    params = estimator.get_params() if has_parameters(estimator) else {}
+    return {
+        key: value
+        for key, value in params.items()
+        if key.rpartition("__")[2] in BY_LABEL and isinstance(value, Mapping)
+    }
+
+
+def check_class_weights(estimator: Any, classes: Sequence[Any], where: str) -> None:
+    """Raise unless all that ``class_weight`` names are classes.
+
+    Raises
+    ------
+    SettingsError
+        With the classes that there are.
+    """
+    for key, weights in weights_by_label(estimator).items():
+        for label in weights:
+            if label not in classes:
+                known = ", ".join(map(repr, classes))
+                raise SettingsError(f"{key} weighs class {label!r}, which the target does not hold", where, known)
+
+
+def order_notes(name: str, estimator: Any, classes: Sequence[Any]) -> list[str]:
+    """Say in which order classes come where a parameter goes by it, a line for each."""
+    params = estimator.get_params() if has_parameters(estimator) else {}
+    going = [
+        key
+        for key, value in params.items()
+        if key.rpartition("__")[2] in BY_ORDER and value is not None and not isinstance(value, Mapping)
+    ]
+    order = ", ".join(map(repr, classes))
+    return [f"{name} takes {key} in the order of the classes: {order}" for key in going]
+
+
+def _parts(estimator: Any) -> Iterator[tuple[str, Any]]:
+    """Yield an estimator and the estimators in it, each with what its parameters' names begin with."""
+    yield "", estimator
+    for key, part in estimator.get_params().items() if has_parameters(estimator) else ():
+        if has_parameters(part):
+            yield f"{key}__", part
+
+
+def _words(part: Any) -> list[inspect.Parameter]:
+    """Return what the constructor of an estimator takes, where parameters can be set at all."""
+    if not has_parameters(part) or type(part).__init__ is object.__init__:
+        return []
+    return list(inspect.signature(type(part).__init__).parameters.values())[1:]
+
+
 def _uses_threads(owner: Any) -> bool:
-    if not hasattr(owner, "get_params") or type(owner).__name__ == "LogisticRegression":  # warns that it uses none
+    if not has_parameters(owner) or type(owner).__name__ == "LogisticRegression":  # warns that it uses none
         return False
     own = owner.get_params()
     return (

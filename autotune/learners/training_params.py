@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from autotune.learners.checks import Rule
+
 Optimizer = Literal["sgd", "adam", "adamw", "rmsprop", "adagrad"]
 Schedule = Literal["constant", "linear", "cosine", "one_cycle"]
 ClassWeight = Literal["none", "balanced"]
@@ -67,12 +69,13 @@ class TrainingParams:
     loss: RegressionLoss = "auto"
 
 
-TRAINING_RULES: dict[str, range | tuple[float, float] | str] = {
+TRAINING_RULES: dict[str, Rule] = {
     "learning_rate": (1e-8, 100.0),
     "batch_size": range(1, 10**7),
     "epochs": range(1, 10**5),
     "optimizer": " ".join(get_args(Optimizer)),
     "momentum": (0.0, 0.9999),
+    "nesterov": bool,
     "weight_decay": (0.0, 10.0),
     "gradient_clip": (0.0, float("inf")),
     "schedule": " ".join(get_args(Schedule)),

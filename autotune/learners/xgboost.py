@@ -17,7 +17,7 @@ import numpy as np
 
 from autotune.data.task import ALL_TASKS, Problem, Rows, TaskKind
 from autotune.errors import SettingsError
-from autotune.learners.checks import check_parameters
+from autotune.learners.checks import Rule, check_parameters
 from autotune.learners.margins import centre_of, even_weight, from_margins, to_float32
 from autotune.learners.optional import INSTALL_BOOSTERS, need_package
 from autotune.learners.protocol import Member, Pace, Resources, Step
@@ -66,7 +66,7 @@ class XGBoostParams:
         check_parameters("xgboost", self, _RULES)
 
 
-_RULES: dict[str, range | tuple[float, float] | str] = {
+_RULES: dict[str, Rule] = {
     "learning_rate": (1e-6, 10.0),
     "max_depth": range(31),
     "max_leaves": range(2**31),

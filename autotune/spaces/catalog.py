@@ -46,12 +46,12 @@ def find_space(space: Any, check: Check | None = None) -> Space:
             return space
         case Path():
             return read_space(space, check)
+        case str() if "," in space and not Path(space).is_file():
+            return find_space([name.strip() for name in space.split(",") if name.strip()], check)
         case str() if space.lower().endswith(SUFFIXES):
             return read_space(Path(space), check)
         case str() if Path(space).is_file():
             raise SettingsError(f"{space} is no space file", "space", f"a file that ends in {', '.join(SUFFIXES)}")
-        case str() if "," in space:
-            return find_space([name.strip() for name in space.split(",") if name.strip()], check)
         case str():
             return read_space(built_in_path(space), check)
         case Mapping() if any(key in TOP or _names_a_model(table) for key, table in space.items()):

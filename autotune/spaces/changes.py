@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from autotune.errors import SpaceError
 from autotune.spaces.space import Space
+from autotune.spaces.texts import without_none_tables
+
+PYTHON_WORDS: Mapping[str, bool | None] = {"True": True, "False": False, "None": None}
 
 
 def changed(space: Space, sets: Iterable[str] = (), fixes: Iterable[str] = ()) -> Space:
@@ -21,7 +24,7 @@ def changed(space: Space, sets: Iterable[str] = (), fixes: Iterable[str] = ()) -
         ``path=entry``, where the entry is written as in a TOML file; the learner may be left out of the path where the
         space has only one.
     fixes : iterable of str
-        ``path=value``; a value that is no TOML is a text.
+        ``path=value``; a value that is neither TOML nor one of Python's True, False and None is a text.
 
     Raises
     ------
@@ -60,15 +63,14 @@ def _toml(entry: str, where: str, path: str) -> Any:
     except tomllib.TOMLDecodeError as error:
         hint = f"--set {path}='{{float=[0, 1]}}'"
         raise SpaceError(f"{entry!r} is no TOML: {error}", where, hint) from None
-    return {"fixed": None} if found == {"none": True} else found
+    return without_none_tables(found)
 
 
 def _value(text: str) -> Any:
     try:
-        found = tomllib.loads(f"value = {text}")["value"]
+        return without_none_tables(tomllib.loads(f"value = {text}")["value"])
     except tomllib.TOMLDecodeError:
-        return text
-    return None if found == {"none": True} else found
+        return PYTHON_WORDS.get(text, text)
 
 
 def _check_path(space: Space, path: str) -> None:

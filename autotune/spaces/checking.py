@@ -21,6 +21,7 @@ RESERVED = {
     "learner": "in starts and forbids it names the learner",
     "model": "it names the model that a learner is, as models={...} does in Python",
     "task": "in conditions it is the kind of task",
+    "none": "{ none = true } is how a file says that there is no value",
 }
 """Names that mean something else in a file."""
 
@@ -43,6 +44,11 @@ def space_problems(space: Space, starts: Sequence[Config]) -> list[AutotuneError
 def named_wrongly(error: AutotuneError) -> SpaceError:
     """Return the error for an unknown name as an error of a space, which always says what to do."""
     return SpaceError(error.problem, error.where, error.hint or "leave it out: nothing has a name here")
+
+
+def _named(space: Space, learner: str) -> set[str]:
+    """Return the names of a learner's parameters, and of what could not be read as one."""
+    return {*space.learners[learner], *(key for broken, key in space.broken if broken == learner and key)}
 
 
 def _parameter_problems(space: Space, learner: str, parameters: Mapping[str, Parameter]) -> Iterator[AutotuneError]:
@@ -72,10 +78,8 @@ def _parameter_problems(space: Space, learner: str, parameters: Mapping[str, Par
 def _condition_problems(space: Space, learner: str, key: str, parameter: Parameter) -> Iterator[AutotuneError]:
     parameters, sound = space.learners[learner], True
     for parent, values in parameter.when.items():
-        where = space.place(learner, key, "when", parent)
-        found = (
-            [] if (learner, parent) in space.broken else list(_parent_problems(parameters, key, parent, values, where))
-        )
+        known = (learner, parent) not in space.broken
+        found = list(_parent_problems(space, learner, key, parent, values)) if known else []
         sound = sound and not found
         yield from found
     if sound and (twice := contradiction(parameters, key)):
@@ -94,8 +98,9 @@ def _listed(when: Mapping[str, tuple[Any, ...]]) -> str:
 
 
 def _parent_problems(
-    parameters: Mapping[str, Parameter], key: str, parent: str, values: tuple[Any, ...], where: str
+    space: Space, learner: str, key: str, parent: str, values: tuple[Any, ...]
 ) -> Iterator[AutotuneError]:
+    parameters, where = space.learners[learner], space.place(learner, key, "when", parent)
     if not values:
         yield SpaceError(f"{key} exists for no value of {parent}", where, f"leave when or {key} out")
         return
@@ -104,7 +109,7 @@ def _parent_problems(
             yield named_wrongly(unknown_name("kind of task", value, TASKS, where))
         return
     if parent not in parameters:
-        yield named_wrongly(unknown_name("parameter to depend on", parent, set(parameters) - {key}, where))
+        yield named_wrongly(unknown_name("parameter to depend on", parent, _named(space, learner) - {key}, where))
         return
     known = parameters[parent]
     if isinstance(known, Derived) or (isinstance(known, Int) and known.fidelity):
@@ -120,7 +125,7 @@ def _formula_problems(space: Space, learner: str, key: str, parameter: Derived) 
     for name in parameter.names:
         if name not in space.learners[learner] and (learner, name) not in space.broken:
             where = space.place(learner, key, "derived")
-            others = set(space.learners[learner]) - {key}
+            others = _named(space, learner) - {key}
             yield named_wrongly(unknown_name("parameter to compute with", name, others, where))
 
 
@@ -135,8 +140,8 @@ def _forbid_problems(space: Space) -> Iterator[AutotuneError]:
             yield SpaceError("a forbid without conditions forbids everything", where, 'optimizer = "sgd"')
         for key in clause.conditions:
             if key not in parameters and (clause.learner, key) not in space.broken:
-                place = space.place("forbid", str(number), key)
-                yield named_wrongly(unknown_name(f"parameter of {clause.learner!r}", key, parameters, place))
+                place, names = space.place("forbid", str(number), key), _named(space, clause.learner)
+                yield named_wrongly(unknown_name(f"parameter of {clause.learner!r}", key, names, place))
         for key, problem in clause.problems(parameters):
             path = ("forbid", str(number), key, *([problem.at] if problem.at != key else []))
             yield SpaceError(problem.what, space.place(*path), problem.hint)
@@ -160,7 +165,8 @@ def _start_problems(space: Space, number: int, start: Config) -> Iterator[Autotu
         where = space.place("start", str(number), key)
         if key not in parameters:
             if (start.learner, key) not in space.broken:
-                yield named_wrongly(unknown_name(f"parameter of {start.learner!r}", key, parameters, where))
+                names = _named(space, start.learner)
+                yield named_wrongly(unknown_name(f"parameter of {start.learner!r}", key, names, where))
             continue
         parameter = parameters[key]
         if isinstance(parameter, Derived):

@@ -10,21 +10,20 @@ from typing import Any
 
 from autotune.errors import SpaceError, raise_all
 from autotune.registry import unknown_name
-from autotune.spaces.checking import named_wrongly
-from autotune.spaces.document import MODEL, TOP
+from autotune.spaces.checking import RESERVED, named_wrongly
+from autotune.spaces.document import TOP
+from autotune.spaces.forbid import Forbid
 from autotune.spaces.foreign_configspace import fits_configspace, read_configspace
 from autotune.spaces.foreign_hydra import fits_hydra, read_hydra
 from autotune.spaces.foreign_katib import fits_katib, read_katib
 from autotune.spaces.foreign_optuna import fits_optuna, read_optuna
 from autotune.spaces.foreign_reading import Carried, KeyPath, Reading
 from autotune.spaces.foreign_wandb import fits_wandb, read_wandb
+from autotune.spaces.ranges import shown
 from autotune.spaces.space import Space
 from autotune.spaces.texts import parse
 
 SUFFIXES = (".json", ".yaml", ".yml")
-
-RESERVED = ("learner", "task", MODEL)
-"""Names that mean something else in a space."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +125,7 @@ def read_foreign(path: str | Path, *, source: str | None = None, learner: str | 
     except (OSError, UnicodeDecodeError) as error:
         raise SpaceError(f"the file cannot be read: {error}", str(path)) from None
     if not text.strip():
-        raise SpaceError("the file is empty", path.name)
+        raise SpaceError("the file is empty", str(path))
     document, places = _parse(text, path)
     return _convert(document, source, learner, path.stem, places)
 
@@ -151,7 +150,10 @@ def _convert(
         name=name,
         summary=reading.summary,
         places={names[each]: reading.position(path) for each, path in reading.paths.items() if each in names},
+        checked=False,
     )
+    raise_all(space.unread)
+    space = space.replaced(forbid=[clause for clause in space.forbid if _spares_defaults(reading, space, clause)])
     return Converted(space, tuple(reading.lost), source)
 
 
@@ -222,14 +224,26 @@ def _forbid(reading: Reading, names: Mapping[str, tuple[str, str]]) -> list[dict
     return clauses
 
 
+def _spares_defaults(reading: Reading, space: Space, clause: Forbid) -> bool:
+    """Return whether a clause allows the default of its learner, which is tried first; one that does not is lost.
+
+    It may have allowed the document's own: there a condition may stand that has no counterpart here.
+    """
+    if clause.learner not in space.learners or not clause.matches(space.default(clause.learner).params):
+        return True
+    said = " and ".join(f"{key} = {shown(condition)}" for key, condition in clause.conditions.items())
+    reading.lose(f"forbidden {said}: the default, which is tried first, would be forbidden; it is allowed")
+    return False
+
+
 def _parse(text: str, path: Path) -> tuple[Any, Mapping[KeyPath, str]]:
     try:
-        return parse(text, path.suffix.lower(), path.name)
+        return parse(text, path.suffix.lower(), str(path))
     except SpaceError:
         items = _bare_list(text)
         if items is None:
             raise
-        return items, {(): path.name}
+        return items, {(): str(path)}
 
 
 def _bare_list(text: str) -> list[Any] | None:

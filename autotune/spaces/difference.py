@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Any
 
 from autotune.spaces.document import parameter_document
@@ -46,16 +48,26 @@ def differences(before: Space, after: Space) -> Iterator[Difference]:
         for key in dict.fromkeys((*one, *other)):
             left = parameter_document(one[key]) if key in one else None
             right = parameter_document(other[key]) if key in other else None
-            if left != right:
+            if _text(left) != _text(right):
                 yield Difference(f"{learner}.{key}", left, right)
     for name in ("forbid", "start"):
-        left, right = before.to_dict().get(name, []), after.to_dict().get(name, [])
-        for entry in left:
-            if entry not in right:
-                yield Difference(name, entry, None)
-        for entry in right:
-            if entry not in left:
-                yield Difference(name, None, entry)
+        lists = [space.to_dict().get(name, []) for space in (before, after)]
+        if name == "forbid":  # clauses stand in no order
+            lists = [sorted(entries, key=_text) for entries in lists]
+        yield from _list_differences(name, *lists)
+
+
+def _list_differences(name: str, before: list[Any], after: list[Any]) -> Iterator[Difference]:
+    matcher = SequenceMatcher(None, [*map(_text, before)], [*map(_text, after)], autojunk=False)
+    for kind, start, end, other_start, other_end in matcher.get_opcodes():
+        if kind != "equal":
+            yield from (Difference(name, entry, None) for entry in before[start:end])
+            yield from (Difference(name, None, entry) for entry in after[other_start:other_end])
+
+
+def _text(value: Any) -> str:
+    """Return a text that is equal for equal values: 1 is neither 1.0 nor true."""
+    return json.dumps(value, sort_keys=True)
 
 
 def _summary(space: Space, learner: str) -> list[str] | None:

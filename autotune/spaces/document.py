@@ -58,6 +58,10 @@ def read_learners(
     problems: list[AutotuneError] = []
     learners: dict[str, dict[str, Parameter]] = {}
     for learner, table in tables.items():
+        if not isinstance(learner, str) or not learner or learner in TOP:
+            taken = "it means something else in a file" if learner in TOP else "a name is a text of at least one letter"
+            problems.append(SpaceError(f"no learner can be called {learner!r}: {taken}", place(), "another name"))
+            continue
         if isinstance(table, Parameter):
             problem = f"the parameter {learner!r} stands outside of a learner's table"
             problems.append(SpaceError(problem, place(learner), f'{{"lightgbm": {{"{learner}": ...}}}}'))
@@ -122,7 +126,7 @@ def to_document(space: Space) -> dict[str, Any]:
     }
     starts = [
         {"learner": start.learner} | {key: listed_value(value) for key, value in start.params.items()}
-        for start in space.starts
+        for start in space.given_starts
     ]
     document: dict[str, Any] = {"version": 1, **tables}
     for name, entries in (("forbid", [clause.to_dict() for clause in space.forbid]), ("start", starts)):
@@ -228,9 +232,9 @@ def _shape_problems(key: str, kind: str, entry: Mapping[str, Any], place: Place)
     if kind == "bool" and not isinstance(entry.get("default", False), bool):
         problem = f"{key}: default is true or false, found {entry['default']!r}"
         yield SpaceError(problem, place("default"), "default = true")
-    if not isinstance(entry.get("when", {}), Mapping):
-        hint = 'when = { optimizer = "sgd" }'
-        yield SpaceError(f"{key}: when is a table, found {entry['when']!r}", place("when"), hint)
+    when = entry.get("when", {})
+    if not (isinstance(when, Mapping) and all(isinstance(parent, str) for parent in when)):
+        yield SpaceError(f"{key}: when is a table, found {when!r}", place("when"), 'when = { optimizer = "sgd" }')
     for word in ("log", "ordered", "fidelity"):
         if not isinstance(entry.get(word, False), bool):
             yield SpaceError(f"{key}: {word} is true or false, found {entry[word]!r}", place(word), f"{word} = true")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from itertools import chain
 from random import Random
 from typing import Any
 
@@ -16,6 +17,9 @@ from autotune.spaces.tree import ancestors
 
 REDRAWS = 100
 """Draws that a forbidden configuration costs at most; then the default stands in."""
+
+LONGEST = 10**6
+"""Values of one parameter that listing goes through at most."""
 
 VISITS_A_CONFIGURATION = 50
 """How many dead ends listing may visit for each configuration that it may return."""
@@ -124,34 +128,32 @@ def _listed(space: Space, learner: str, values: dict[str, Any]) -> Iterator[dict
     if key is None or parameter is None:
         yield values
         return
-    options = _options(parameter) or []
+    options = _options(parameter) or ()
     if isinstance(parameter, Derived):
         with suppress(FormulaError):
-            options = [parameter.value(values)]
+            options = (parameter.value(values),)
     for option in options:
         yield from _listed(space, learner, {**values, key: option})
 
 
-def _options(parameter: Parameter) -> list[Any] | None:
+def _options(parameter: Parameter) -> Iterable[Any] | None:
+    """Return all values of a parameter, made as they are taken; None where they are too many to list."""
     match parameter:
         case Choice(options=options):
-            return list(options)
+            return options
         case Fixed(value=value):
-            return [value]
+            return (value,)
         case Derived():
-            return []
+            return ()
         case Int(fidelity=True, high=high):
-            return [high]
+            return (high,)
         case Int(low=low, high=high, scale="pow2"):
-            return [*(2**power for power in range(exponent(low), exponent(high) + 1)), *parameter.special]
-        case Int(low=low, high=high, step=step):
-            return [*range(low, high + 1, step), *parameter.special] if (high - low) // step < 10**6 else None
-        case Float(step=None):
-            return None
-        case Float(low=low, high=high, step=float(step)):
-            n_steps = round((high - low) / step)
-            return [*(min(high, low + index * step) for index in range(n_steps + 1)), *parameter.special]
-    raise AssertionError(parameter)
+            return chain((2**power for power in range(exponent(low), exponent(high) + 1)), parameter.special)
+        case Int(low=low, high=high, step=step) if (high - low) // step < LONGEST:
+            return chain(range(low, high + 1, step), parameter.special)
+        case Float(step=float()) if parameter.n_steps < LONGEST:
+            return chain(map(parameter.at_step, range(parameter.n_steps + 1)), parameter.special)
+    return None
 
 
 def _drawn(parameter: Parameter, random: Random) -> Any:
@@ -176,6 +178,6 @@ def _drawn(parameter: Parameter, random: Random) -> Any:
             return min(high, max(low, math.exp(random.uniform(math.log(low), math.log(high)))))
         case Float(low=low, high=high, step=None):
             return random.uniform(low, high)
-        case Float(low=low, high=high, step=float(step)):
-            return min(high, low + step * random.randint(0, round((high - low) / step)))
+        case Float():
+            return parameter.at_step(random.randint(0, parameter.n_steps))
     raise AssertionError(parameter)

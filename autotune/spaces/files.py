@@ -109,7 +109,7 @@ def _read(path: Path, including: tuple[Path, ...], where: str = "") -> tuple[Spa
     if path.resolve() in including:
         circle = " includes ".join(each.name for each in (*including[including.index(path.resolve()) :], path))
         raise SpaceError(f"include goes round in a circle: {circle}", where, "take one of the includes out")
-    document, places = parse(_text(path, where), path.suffix.lower(), path.name)
+    document, places = parse(_text(path, where), path.suffix.lower(), str(path))
     return _assemble(document, places, path, including)
 
 

@@ -69,11 +69,23 @@ class Forbid:
         return all(name in values and holds_for(each, values[name]) for name, each in self.conditions.items())
 
     def problems(self, parameters: Mapping[str, Parameter]) -> Iterator[tuple[str, Problem]]:
-        """Yield, with the parameter's name, what is wrong with each condition on a known parameter."""
+        """Yield, with the parameter's name, what is wrong with the words and values of each condition."""
         for name, condition in self.conditions.items():
-            if name in parameters and not any(parameters[name].problems()):
-                for problem in _condition_problems(name, condition, parameters[name]):
-                    yield name, problem
+            found = list(_word_problems(name, condition)) if isinstance(condition, Mapping) else []
+            parameter = parameters.get(name)
+            if not (found or parameter is None or isinstance(parameter, Derived) or any(parameter.problems())):
+                found = list(_value_problems(name, condition, parameter))
+                found = found or list(self._confining(name, condition, parameter))
+            yield from ((name, problem) for problem in found)
+
+    def _confining(self, name: str, condition: Any, parameter: Parameter) -> Iterator[Problem]:
+        """Yield where the clause leaves of a range nothing but single values, which are never drawn from it."""
+        alone = len(self.conditions) == 1 and isinstance(condition, Mapping) and set(condition) == {"not"}
+        if alone and isinstance(parameter, Float) and parameter.step is None:
+            left = condition["not"] if isinstance(condition["not"], tuple) else (condition["not"],)
+            if not any(is_one_of(value, parameter.special) for value in left):
+                problem = f"nothing is left of {name} but {' and '.join(map(shown, left))}"
+                yield Problem(name, problem, f"{name} = {{ choice = {shown(left)} }} instead of its range")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the clause as a space file writes it."""
@@ -105,19 +117,13 @@ def _word_holds(word: str, bound: Any, value: Any) -> bool:
     return is_number(value) and BOUNDS[word](value, bound)
 
 
-def _condition_problems(name: str, condition: Any, parameter: Parameter) -> Iterator[Problem]:
-    found = list(_word_problems(name, condition)) if isinstance(condition, Mapping) else []
-    yield from found
-    if isinstance(parameter, Derived) or found:
-        return
+def _value_problems(name: str, condition: Any, parameter: Float | Int | Choice | Fixed) -> Iterator[Problem]:
     if condition == ():
         yield Problem(name, f"the condition on {name} is empty", values_text(parameter))
     named = condition.get("not", ()) if isinstance(condition, Mapping) else condition
-    for value in named if isinstance(named, tuple) else (named,):
-        if not parameter.admits(value):
-            found.append(Problem(name, f"{name} is never {shown(value)}", instead(parameter, value)))
-    yield from found
-    if not isinstance(condition, Mapping) or found:
+    never = [value for value in (named if isinstance(named, tuple) else (named,)) if not parameter.admits(value)]
+    yield from (Problem(name, f"{name} is never {shown(value)}", instead(parameter, value)) for value in never)
+    if not isinstance(condition, Mapping) or never:
         return
     if not any(holds_for(condition, value) for value in _typical(parameter, condition)):
         words = " and ".join(f"{str(word).replace('_', ' ')} {shown(bound)}" for word, bound in dict(condition).items())
@@ -153,4 +159,4 @@ def _typical(parameter: Float | Int | Choice | Fixed, condition: Any) -> list[An
         beside = [*marks, *((low + high) / 2 for low, high in pairwise(marks))]
     if isinstance(parameter, Int):
         beside = [round(value) for value in beside]
-    return [*parameter.special, *filter(parameter.admits, beside)]
+    return [*parameter.special, *(parameter.canonical(value) for value in beside if parameter.admits(value))]

@@ -24,7 +24,7 @@ _RUNNING = ("trialTemplate", "metricsCollectorSpec", "maxFailedTrialCount", "res
 def fits_katib(document: Any) -> bool:
     """Return whether a document looks like an Experiment, its spec, or its list of parameters."""
     entries = _entries(document)
-    return bool(entries) and all(isinstance(each, Mapping) and "parameterType" in each for each in entries or ())
+    return any(isinstance(each, Mapping) and "parameterType" in each for each in entries or ())
 
 
 def read_katib(document: Any, reading: Reading) -> None:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 from autotune.errors import AutotuneError, SpaceError
 from autotune.registry import nearest
 from autotune.spaces.params import UNSET, Choice, Fixed, Float, Int
-from autotune.spaces.ranges import frozen_value, is_number, is_plain, same_value
+from autotune.spaces.ranges import LARGEST, frozen_value, is_number, is_plain, same_value
 
 KeyPath: TypeAlias = tuple[str, ...]
 
@@ -142,7 +142,7 @@ def numbers(
     """
     if whole:
         low, high, step = (int(each) if is_number(each) and each == int(each) else each for each in (low, high, step))
-    if all(map(is_number, (low, high, step))) and step > 0 and not math.isfinite((high - low) / step):
+    if all(map(is_number, (low, high, step))) and step > 0 and not (high - low) / step < LARGEST:
         reading.lose(f"{name}: steps of {step}, too small to count; every value between the bounds can be drawn")
         step = None
     if log and step is not None and not (whole and step == 1):

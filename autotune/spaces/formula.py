@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autotune.registry import nearest
+from autotune.spaces.ranges import shown
 
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "min": min,
@@ -151,7 +152,7 @@ def _compute(node: ast.expr, values: Mapping[str, Any]) -> Any:
         case ast.Constant(value=value):
             return value
         case ast.Name(id=name):
-            return values[name]
+            return _number(name, values[name])
         case ast.BinOp(left=left, op=op, right=right):
             one, other = _compute(left, values), _compute(right, values)
             if isinstance(op, ast.Pow):
@@ -160,8 +161,18 @@ def _compute(node: ast.expr, values: Mapping[str, Any]) -> Any:
         case ast.UnaryOp(op=op, operand=operand):
             return _OPERATORS[type(op)](_compute(operand, values))
         case ast.Call(func=ast.Name(id=function), args=arguments):
-            return FUNCTIONS[function](*(_compute(argument, values) for argument in arguments))
+            given = [_compute(argument, values) for argument in arguments]
+            if function == "round":
+                _check_power(10, *given[1:2] or [0])
+            return FUNCTIONS[function](*given)
     raise AssertionError(f"unchecked node {node!r}")
+
+
+def _number(name: str, value: Any) -> Any:
+    """Refuse what is no number before it is computed with: a text times a number is a longer text."""
+    if not isinstance(value, (int, float)):
+        raise TypeError(f"{name} is {shown(value)}, no number")
+    return value
 
 
 def _check_power(base: Any, exponent: Any) -> None:

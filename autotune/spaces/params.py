@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from fractions import Fraction
 from typing import Any, ClassVar, Final, TypeAlias
 
-from autotune.errors import SpaceError
+from autotune.spaces.arguments import Condition, normalize
 from autotune.spaces.formula import FormulaError, parse_formula
 from autotune.spaces.ranges import (
-    NOT_PLAIN,
     Problem,
+    as_one_of,
     default_problem,
     exponent,
-    frozen_value,
+    fixed_problem,
     int_range_problems,
     is_number,
     is_one_of,
@@ -26,7 +26,6 @@ from autotune.spaces.ranges import (
     option_problems,
     range_problems,
     same_value,
-    shown,
     special_problems,
     weight_problems,
     wrong_option,
@@ -43,9 +42,6 @@ class Unset(Enum):
 
 
 UNSET: Final = Unset.UNSET
-
-Condition: TypeAlias = Mapping[str, tuple[Any, ...]]
-"""Parents and the values that they must have: all parents, any of their values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,28 +77,37 @@ class Float:
     default: Any = UNSET
     when: Condition = field(default_factory=dict)
     step: float | None = None
-    special: tuple[Any, ...] = ()
+    special: Sequence[Any] = ()
 
     def __post_init__(self) -> None:
-        _normalize(self)
+        normalize(self)
         if any(range_problems(self)):
             return
         for name in ("low", "high", "step"):  # 0 and 0.0 make one space, with one fingerprint
             if is_number(getattr(self, name)):
                 object.__setattr__(self, name, float(getattr(self, name)))
-        if self.default is UNSET:
-            centre = middle(self.low, self.high, self.log)
-            object.__setattr__(self, "default", centre if self.step is None else self._on_grid(centre))
-        elif is_number(self.default) and not is_one_of(self.default, self.special):
-            object.__setattr__(self, "default", float(self.default))
+        given = self._nearest(middle(self.low, self.high, self.log)) if self.default is UNSET else self.default
+        object.__setattr__(self, "default", self.canonical(given))
 
     def admits(self, value: Any) -> bool:
         """Return whether the value is in the range and on its steps, or a special one."""
         if is_one_of(value, self.special):
             return True
-        slack = 1e-9 * (self.step or 0)  # 0.1 + 2 * 0.1 is above 0.3, and samplers may say it
+        slack = 1e-6 * (self.step or 0)  # 0.1 + 2 * 0.1 is meant as 0.3
         inside = is_number(value) and self.low - slack <= value <= self.high + slack
-        return inside and (self.step is None or math.isclose(value, self._on_grid(value), abs_tol=slack))
+        return inside and abs(value - self._nearest(value)) <= slack
+
+    def canonical(self, value: Any) -> Any:
+        """Return a value of the parameter in the one way that it is said; any other value comes back as it is.
+
+        Examples
+        --------
+        >>> Float(0, 1, step=0.1).canonical(0.1 + 2 * 0.1)
+        0.3
+        """
+        if not self.admits(value) or is_one_of(value, self.special):
+            return as_one_of(value, self.special)
+        return self._nearest(float(value))
 
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameter as it is written."""
@@ -116,9 +121,24 @@ class Float:
         """Return values whose being right makes all others right: the bounds and the special ones."""
         return (self.low, self.high, *self.special)
 
-    def _on_grid(self, value: float) -> float:
+    @property
+    def n_steps(self) -> int:
+        """How many steps there are from `low` to `high`."""
         assert self.step is not None
-        return min(self.high, self.low + round((value - self.low) / self.step) * self.step)
+        return round((self.high - self.low) / self.step)
+
+    def at_step(self, index: int) -> float:
+        """Return the value after so many steps, as a person writes it: 0.3, though 0.1 + 2 * 0.1 is more."""
+        low, high = Fraction(repr(self.low)), Fraction(repr(self.high))
+        return float(low + (high - low) * index / self.n_steps)
+
+    def step_of(self, value: float) -> int:
+        """Return after how many steps the value nearest to another one comes."""
+        assert self.step is not None
+        return round((value - self.low) / (self.high - self.low) * self.n_steps)
+
+    def _nearest(self, value: float) -> float:
+        return value if self.step is None else self.at_step(self.step_of(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,17 +181,18 @@ class Int:
     default: Any = UNSET
     when: Condition = field(default_factory=dict)
     scale: str | None = None
-    special: tuple[Any, ...] = ()
+    special: Sequence[Any] = ()
     fidelity: bool = False
 
     def __post_init__(self) -> None:
-        _normalize(self)
+        normalize(self)
         if any(int_range_problems(self)):
             return
         if self.fidelity:
             object.__setattr__(self, "default", self.high if self.default is UNSET else self.default)
-        elif self.default is UNSET:
-            object.__setattr__(self, "default", self._middle())
+        else:
+            given = self._middle() if self.default is UNSET else self.default
+            object.__setattr__(self, "default", self.canonical(given))
 
     def admits(self, value: Any) -> bool:
         """Return whether the value is a whole number of the range and its scale, or a special one."""
@@ -179,6 +200,10 @@ class Int:
             return True
         inside = is_whole(value) and self.low <= value <= self.high
         return inside and (is_power_of_two(value) if self.scale else (value - self.low) % self.step == 0)
+
+    def canonical(self, value: Any) -> Any:
+        """Return a value of the parameter in the one way that it is said; any other value comes back as it is."""
+        return as_one_of(value, self.special)
 
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameter as it is written."""
@@ -234,20 +259,27 @@ class Choice:
 
     kind: ClassVar[str] = "choice"
 
-    options: tuple[Any, ...]
+    options: Sequence[Any]
     default: Any = UNSET
     when: Condition = field(default_factory=dict)
     ordered: bool = False
-    weights: tuple[float, ...] | None = None
+    weights: Sequence[float] | None = None
 
     def __post_init__(self) -> None:
-        _normalize(self)
-        if self.default is UNSET and not any(option_problems(self)):
-            object.__setattr__(self, "default", self.options[0])
+        normalize(self)
+        if not any(option_problems(self)):
+            given = self.options[0] if self.default is UNSET else self.default
+            object.__setattr__(self, "default", self.canonical(given))
+        if self.weights is not None and not any(weight_problems(self)):
+            object.__setattr__(self, "weights", tuple(map(float, self.weights)))
 
     def admits(self, value: Any) -> bool:
         """Return whether the value is one of the options; True is not 1."""
         return is_one_of(value, self.options)
+
+    def canonical(self, value: Any) -> Any:
+        """Return a value of the parameter in the one way that it is said; any other value comes back as it is."""
+        return as_one_of(value, self.options)
 
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong with the parameter as it is written."""
@@ -261,7 +293,7 @@ class Choice:
 
     def extremes(self) -> tuple[Any, ...]:
         """Return all options."""
-        return self.options
+        return tuple(self.options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +319,7 @@ class Fixed:
     when: Condition = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _normalize(self)
+        normalize(self)
 
     @property
     def default(self) -> Any:
@@ -298,11 +330,14 @@ class Fixed:
         """Return whether it is the value."""
         return same_value(self.value, value)
 
+    def canonical(self, value: Any) -> Any:
+        """Return a value of the parameter in the one way that it is said; any other value comes back as it is."""
+        return as_one_of(value, (self.value,))
+
     def problems(self) -> Iterator[Problem]:
         """Yield what is wrong: a value that no file can hold."""
         if not (is_plain(self.value) or is_whole(self.value)):
-            hint = "a finite number" if isinstance(self.value, float) else f'fixed = "{self.value}" for a text'
-            yield Problem("fixed", f"the value {shown(self.value)} is {NOT_PLAIN}", hint)
+            yield fixed_problem(self)
 
     def extremes(self) -> tuple[Any, ...]:
         """Return the value."""
@@ -332,7 +367,7 @@ class Derived:
     when: Condition = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _normalize(self)
+        normalize(self)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -354,7 +389,7 @@ class Derived:
 Parameter: TypeAlias = Float | Int | Choice | Fixed | Derived
 
 
-def Bool(default: bool = False, when: Any = None) -> Choice:  # noqa: N802  it stands beside Float and Int
+def Bool(default: bool = False, when: Condition | None = None) -> Choice:  # noqa: N802  it stands beside Float and Int
     """Return a parameter that is true or false.
 
     Examples
@@ -363,26 +398,3 @@ def Bool(default: bool = False, when: Any = None) -> Choice:  # noqa: N802  it s
     (False, True)
     """
     return Choice((False, True), default=default, when=when or {})
-
-
-def normalize_condition(when: Any) -> Condition:
-    """Make every parent's values a tuple: ``{"optimizer": "sgd"}`` becomes ``{"optimizer": ("sgd",)}``."""
-    if not isinstance(when, Mapping):
-        raise SpaceError(f"when is a table, found {when!r}", hint='when={"optimizer": "sgd"}')
-    return {
-        parent: frozen_value(values) if isinstance(values, (list, tuple)) else (values,)
-        for parent, values in when.items()
-    }
-
-
-def _normalize(parameter: Parameter) -> None:
-    """Bring what may be written in several ways into one: lists are tuples, and conditions hold tuples."""
-    object.__setattr__(parameter, "when", normalize_condition(parameter.when))
-    for name in ("options", "weights", "special", "value", "default", "low", "high", "step"):
-        if name not in parameter.__slots__:
-            continue
-        given = getattr(parameter, name)
-        if name in ("options", "weights", "special") and isinstance(given, Iterable) and not isinstance(given, str):
-            given = tuple(given)
-        if given is not UNSET:
-            object.__setattr__(parameter, name, frozen_value(given))

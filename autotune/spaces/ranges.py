@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -81,6 +82,22 @@ def is_one_of(value: Any, values: Sequence[Any]) -> bool:
     return any(same_value(each, frozen_value(value)) for each in values)
 
 
+def as_one_of(value: Any, values: Sequence[Any]) -> Any:
+    """Return the value of others that is the same as one, as `same_value` sees it; the value itself where none is.
+
+    Examples
+    --------
+    >>> as_one_of(1, (1.0, 2.0)), as_one_of(True, (1.0, 2.0))
+    (1.0, True)
+    """
+    return next((each for each in values if same_value(each, value)), value)
+
+
+def option_label(option: Any) -> Any:
+    """Return an option as databases hold it: lists as their JSON text."""
+    return json.dumps(listed_value(option)) if isinstance(option, tuple) else option
+
+
 def is_number(value: Any) -> bool:
     """Return whether a value is a finite number that a sampler can hold; True is none."""
     if isinstance(value, bool):
@@ -90,9 +107,12 @@ def is_number(value: Any) -> bool:
 
 def is_plain(value: Any) -> bool:
     """Return whether a file can hold the value: text, finite number, boolean, None, or a tuple of these."""
-    if isinstance(value, tuple):
-        return all(is_plain(item) for item in value)
-    return value is None or isinstance(value, (str, bool)) or is_number(value)
+    match value:
+        case tuple():
+            return all(is_plain(item) for item in value)
+        case str():
+            return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
+    return value is None or isinstance(value, bool) or is_number(value)
 
 
 def as_number(value: Any) -> float | int | None:
@@ -162,7 +182,7 @@ def _step_problems(parameter: Float | Int, step: float) -> Iterator[Problem]:
         yield Problem("step", f"step {step!r} is no number above 0", "step = 0.1")
     elif parameter.log:
         yield Problem("step", "log and step exclude each other", "leave one of them out")
-    elif not math.isfinite(width / step):
+    elif not width / step < LARGEST:
         problem = f"step {step} is too small for {parameter.high} - {parameter.low}"
         yield Problem("step", problem, f"step = {width / 10}")
     elif round(width / step) < 1 or not math.isclose(width / step, round(width / step), rel_tol=1e-9):
@@ -210,10 +230,7 @@ def _scale_problems(parameter: Int) -> Iterator[Problem]:
 
 def special_problems(parameter: Float | Int) -> Iterator[Problem]:
     """Yield what is wrong with the values beside a range."""
-    special: Any = parameter.special
-    if not isinstance(special, tuple):
-        yield Problem("or", f"or is a list of values, found {special!r}", "or = [0.0]")
-        return
+    special = parameter.special
     for index, value in enumerate(special):
         if not is_plain(value) or isinstance(value, tuple):
             yield Problem("or", f"value {shown(value)} is {NOT_PLAIN}", "or = [0.0]")
@@ -240,12 +257,17 @@ def default_problem(parameter: Float | Int) -> Problem:
     return Problem("default", problem, f"default = {within}" if parameter.admits(within) else "leave default out")
 
 
+def fixed_problem(parameter: Fixed) -> Problem:
+    """Return what is wrong with a value that no file can hold."""
+    hints = {float: "a finite number", str: "a text without surrogates, which UTF-8 cannot hold"}
+    hint = hints.get(type(parameter.value), f'fixed = "{parameter.value}" for a text')
+    return Problem("fixed", f"the value {shown(parameter.value)} is {NOT_PLAIN}", hint)
+
+
 def option_problems(parameter: Choice) -> Iterator[Problem]:
     """Yield what is wrong with the options of a choice."""
-    options: Any = parameter.options
-    if not isinstance(options, tuple):
-        yield Problem("choice", f"options are a list, found {options!r}", 'choice = ["a", "b"]')
-        return
+    options = parameter.options
+    labels = [option_label(option) for option in options if isinstance(option, tuple) and is_plain(option)]
     if not options:
         yield Problem("choice", "a choice needs at least one option", 'choice = ["a", "b"]')
     for index, option in enumerate(options):
@@ -254,6 +276,9 @@ def option_problems(parameter: Choice) -> Iterator[Problem]:
         elif any(option == earlier for earlier in options[:index]):
             twice = f"option {shown(option)} stands there twice (1, 1.0 and true are equal)"
             yield Problem("choice", twice, "leave one out")
+        elif option in labels:
+            problem = f"option {shown(option)} is how a study holds the list {option}, which is an option too"
+            yield Problem("choice", problem, "leave one out, or spell the text otherwise")
 
 
 def wrong_option(parameter: Choice) -> Problem:
@@ -266,13 +291,12 @@ def wrong_option(parameter: Choice) -> Problem:
 
 def weight_problems(parameter: Choice) -> Iterator[Problem]:
     """Yield what is wrong with the weights of a choice's options."""
-    weights: Any = parameter.weights
+    weights = parameter.weights
     if weights is None:
         return
-    if not isinstance(weights, tuple) or len(weights) != len(parameter.options):
+    if len(weights) != len(parameter.options):
         ones = [1] * len(parameter.options)
-        found = list(weights) if isinstance(weights, tuple) else weights
-        problem = f"weights are {len(ones)} numbers, one an option, found {found!r}"
+        problem = f"weights are {len(ones)} numbers, one an option, found {list(weights)}"
         yield Problem("weights", problem, f"weights = {ones}")
     elif not all(is_number(weight) and weight > 0 for weight in weights):
         hint = "leave an option out that is never to be drawn"

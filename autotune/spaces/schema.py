@@ -129,8 +129,7 @@ def _parameter() -> dict[str, Any]:
         _kind("fixed", {"$ref": "#/$defs/plain"}),
         _kind("derived", {"type": "string", "description": "arithmetic on parameters of the learner"}),
     ]
-    fixed = {"type": ["string", "number", "boolean", "null", "array"], "description": "a value that does not vary"}
-    return {"anyOf": [*kinds, fixed]}
+    return {"anyOf": [*kinds, {"$ref": "#/$defs/plain"}]}
 
 
 def _kind(word: str, own: dict[str, Any], **others: dict[str, Any]) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from autotune.errors import AutotuneError, raise_all
+from autotune.errors import AutotuneError, SpaceError, raise_all
+from autotune.spaces.canonical import canonical_clause, canonical_conditions, canonical_value, canonical_values
 from autotune.spaces.checking import space_problems
 from autotune.spaces.forbid import Forbid
 from autotune.spaces.formula import FormulaError
@@ -101,6 +103,7 @@ class Space:
         self.name = name
         self.summary = summary
         self.places = dict(places or {})
+        _check_shapes(learners, starts, forbid, models)
         self.models = dict(models or {})
         found, self.unread = read_learners(learners, self.place)
         self.broken = {
@@ -109,7 +112,9 @@ class Space:
             for key in ("", *(table if isinstance(table, Mapping) else ()))
             if key not in ("", *found.get(learner, ())) or learner not in found
         }
-        self.learners: Mapping[str, Mapping[str, Parameter]] = found
+        self.learners: Mapping[str, Mapping[str, Parameter]] = {
+            learner: canonical_conditions(parameters) for learner, parameters in found.items()
+        }
         self.forbid = tuple(self._clause(each) for each in forbid)
         self.given_starts = tuple(self._start(each) for each in starts)
         self.starts: tuple[Config, ...] = ()
@@ -135,7 +140,10 @@ class Space:
         return join(self, other)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Space) and self.to_dict() == other.to_dict()
+        if not isinstance(other, Space) or self.models != other.models:
+            return False
+        own, others = (json.dumps(each.to_dict(), sort_keys=True, default=id) for each in (self, other))
+        return own == others  # as texts, in which 1 is neither 1.0 nor true
 
     def __hash__(self) -> int:
         return hash(frozenset((learner, frozenset(parameters)) for learner, parameters in self.learners.items()))
@@ -216,7 +224,7 @@ class Space:
         for key, parameter in self.active(config.learner, values):
             if key not in config.params or not _takes(parameter, config.params[key], values):
                 return False
-            values[key] = config.params[key]
+            values[key] = canonical_value(parameter, config.params[key])
         return set(values) == set(config.params) and self.allows(config)
 
     def to_dict(self) -> dict[str, Any]:
@@ -232,23 +240,41 @@ class Space:
         return f"{known or file or f'space {self.name!r}'} {'.'.join(path)}".strip()
 
     def _clause(self, clause: Any) -> Forbid:
-        if isinstance(clause, Forbid):
-            return clause
-        conditions = dict(clause)
-        learner = conditions.pop("learner", self._only)
-        return Forbid("" if learner is None else str(learner), conditions)
+        if not isinstance(clause, Forbid):
+            conditions = dict(clause)
+            learner = conditions.pop("learner", self._only)
+            clause = Forbid("" if learner is None else str(learner), conditions)
+        return canonical_clause(clause, self.learners.get(clause.learner, {}))
 
     def _start(self, start: Any) -> Config:
-        if isinstance(start, Config):
-            return start
-        values = dict(start)
-        learner = values.pop("learner", self._only)
-        frozen = {key: frozen_value(value) for key, value in values.items()}
-        return Config("" if learner is None else str(learner), frozen)
+        if not isinstance(start, Config):
+            values = dict(start)
+            learner = values.pop("learner", self._only)
+            start = Config("" if learner is None else str(learner), values)
+        frozen = {key: frozen_value(value) for key, value in start.params.items()}
+        return Config(start.learner, canonical_values(frozen, self.learners.get(start.learner, {})))
 
     @property
     def _only(self) -> str | None:
         return next(iter(self.learners)) if len(self.learners) == 1 else None
+
+
+def _check_shapes(learners: Any, starts: Any, forbid: Any, models: Any) -> None:
+    """Raise where an argument of a space is not of the shape from which anything could be read."""
+    if not isinstance(learners, Mapping):
+        hint = 'Space({"lightgbm": {"learning_rate": Float(5e-3, 0.1, log=True)}})'
+        raise SpaceError(f"a space is a table of learners, found {learners!r}", hint=hint)
+    if not isinstance(models or {}, Mapping):
+        raise SpaceError(f"models is a table by learner, found {models!r}", hint='models={"svc": "sklearn.svm:SVC"}')
+    for name, entries, kind in (("starts", starts, Config), ("forbid", forbid, Forbid)):
+        listed = isinstance(entries, Iterable) and not isinstance(entries, (str, Mapping))
+        if not (listed and all(isinstance(entry, kind) or _is_table(entry) for entry in entries)):
+            hint = f'{name}=[{{"learning_rate": 0.1}}]'
+            raise SpaceError(f"{name} is a list of tables with values by name, found {entries!r}", hint=hint)
+
+
+def _is_table(entry: Any) -> bool:
+    return isinstance(entry, Mapping) and all(isinstance(key, str) for key in entry)
 
 
 def holds(parameter: Parameter, values: Mapping[str, Any]) -> bool:

@@ -77,7 +77,7 @@ def _toml_hint(what: str, text: str, line: int) -> str:
     if "overwrite" in what or "twice" in what:
         return "leave one of the two out"
     if "Unclosed" in what:
-        return "close it with ]"
+        return "close it with ]" if "array" in what else "close it with }"
     if written.count("{") > written.count("}"):
         return "a table in braces stands on one line, without a comma at its end"
     if re.match(r"\s*[\w.-]+\s*:", written):
@@ -152,13 +152,25 @@ def _plain(value: Any, path: KeyPath, found: dict[KeyPath, tuple[int, int]], nam
             found[(*path, str(key))] = (line + 1, column + 1)
         keys = list(value) if isinstance(value, dict) else list(range(len(value)))
         items = {key: _plain(value[key], (*path, str(key)), found, name) for key in keys}
-        return {str(key): each for key, each in items.items()} if isinstance(value, dict) else list(items.values())
+        if isinstance(value, list):
+            return list(items.values())
+        _check_names(keys, path, found, name)
+        return {str(key): each for key, each in items.items()}
     if isinstance(value, bool) or value is None:
         return value
     for kind in (int, float, str):
         if isinstance(value, kind):
             return kind(value)
     return value
+
+
+def _check_names(keys: list[Any], path: KeyPath, found: dict[KeyPath, tuple[int, int]], name: str) -> None:
+    """Refuse keys that are one name here, such as the number 1 and the text "1"."""
+    names = list(map(str, keys))
+    for key in names:
+        if names.count(key) > 1:
+            line, column = found[(*path, key)]
+            raise SpaceError(f"{TWICE} {key!r}", f"{name}:{line}:{column}", "leave one of them out")
 
 
 def without_none_tables(value: Any) -> Any:

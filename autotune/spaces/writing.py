@@ -9,6 +9,7 @@ from typing import Any
 
 from autotune.errors import SpaceError
 from autotune.spaces.document import TOP
+from autotune.spaces.ranges import is_plain
 from autotune.spaces.space import Space
 
 LIST_KEYS = ("forbid", "start")
@@ -27,7 +28,7 @@ def to_text(space: Space, suffix: str = ".toml") -> str:
     Raises
     ------
     SpaceError
-        When a model is an object, or the format is none of these.
+        When a model is an object, the format is none of these, or a text is none that UTF-8 can hold.
 
     Examples
     --------
@@ -47,28 +48,33 @@ def to_text(space: Space, suffix: str = ".toml") -> str:
         document = {"version": document.pop("version"), "summary": space.summary, **document}
     match suffix:
         case ".toml":
-            return _toml(document)
+            text = _toml(document)
         case ".yaml" | ".yml":
-            return _yaml(document)
+            text = _yaml(document)
         case ".json":
-            return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
-    raise SpaceError(f"a space cannot be written as {suffix!r}", None, ".toml, .yaml or .json")
+            text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+        case _:
+            raise SpaceError(f"a space cannot be written as {suffix!r}", None, ".toml, .yaml or .json")
+    if not is_plain(text):
+        raise SpaceError("a name or the summary holds surrogates", space.place(), "text that UTF-8 can hold")
+    return text
 
 
 def _toml(document: Mapping[str, Any]) -> str:
     lines = [f"{key} = {toml_value(document[key])}" for key in ("version", "summary") if key in document]
     for learner, table in document.items():
         if learner not in TOP:
-            width = max((len(_toml_key(key)) for key in table), default=0)
-            lines += ["", f"[{_toml_key(learner)}]"]
-            lines += [f"{_toml_key(key):<{width}} = {toml_value(value)}" for key, value in table.items()]
+            width = max((len(toml_key(key)) for key in table), default=0)
+            lines += ["", f"[{toml_key(learner)}]"]
+            lines += [f"{toml_key(key):<{width}} = {toml_value(value)}" for key, value in table.items()]
     for name in LIST_KEYS:
         for entry in document.get(name, []):
-            lines += ["", f"[[{name}]]", *(f"{_toml_key(key)} = {toml_value(value)}" for key, value in entry.items())]
+            lines += ["", f"[[{name}]]", *(f"{toml_key(key)} = {toml_value(value)}" for key, value in entry.items())]
     return "\n".join(lines) + "\n"
 
 
-def _toml_key(key: str) -> str:
+def toml_key(key: str) -> str:
+    """Return a key as TOML writes it: in quotes where it needs them."""
     bare = key.replace("_", "a").replace("-", "a")
     return key if bare.isascii() and bare.isalnum() else json.dumps(key, ensure_ascii=False)
 
@@ -91,7 +97,7 @@ def toml_value(value: Any) -> str:
         case list() | tuple():
             return "[" + ", ".join(map(toml_value, value)) + "]"
         case Mapping():
-            return "{ " + ", ".join(f"{_toml_key(key)} = {toml_value(each)}" for key, each in value.items()) + " }"
+            return "{ " + ", ".join(f"{toml_key(key)} = {toml_value(each)}" for key, each in value.items()) + " }"
     return repr(value)
 
 
@@ -99,6 +105,18 @@ def _yaml(document: Mapping[str, Any]) -> str:
     """Write YAML with a parameter a line."""
     from ruamel.yaml import YAML
     from ruamel.yaml.comments import CommentedMap
+    from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+    def quoted(value: Any) -> Any:
+        """Put texts in quotes that the writer leaves bare though they read back as something else."""
+        match value:
+            case str() if value.startswith("?") or "\x85" in value:
+                return DoubleQuotedScalarString(value)
+            case list():
+                return [quoted(item) for item in value]
+            case Mapping():
+                return {quoted(key): quoted(each) for key, each in value.items()}
+        return value
 
     def flow(value: Any) -> Any:
         if not isinstance(value, Mapping):
@@ -113,7 +131,7 @@ def _yaml(document: Mapping[str, Any]) -> str:
     text = io.StringIO()
     tables = {
         key: {name: flow(entry) for name, entry in value.items()} if key not in TOP else value
-        for key, value in document.items()
+        for key, value in quoted(document).items()
     }
     writer.dump(tables, text)
     return text.getvalue()

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.samplers import QMCSampler, RandomSampler
 from optuna.trial import FrozenTrial
 
 from autotune.spaces.draws import draw
@@ -23,6 +24,9 @@ from autotune.study.suggest import suggest
 if TYPE_CHECKING:
     import optuna
     from optuna.samplers import BaseSampler
+
+NEVER_LEARNING = (RandomSampler, QMCSampler)
+"""Samplers to which weights mean as much after any number of trials."""
 
 REDRAWS = 20
 """Drafts from the sampler before configurations are drawn blindly."""
@@ -43,7 +47,7 @@ class Draft:
     trial : FrozenTrial
         The row that the configuration is for.
     weigh : random.Random or None
-        Draws weighted choices that the sampler has no opinion on; None leaves them to the sampler.
+        Draws weighted choices while the sampler has no opinion on them; None leaves them to the sampler.
     """
 
     def __init__(
@@ -58,19 +62,19 @@ class Draft:
         self._relative = sampler.sample_relative(self._study, self._trial, self._space)
 
     def ask(self, path: str, distribution: BaseDistribution, parameter: Parameter | None) -> Any:
-        """Answer as a trial would: from the joint draw where the parameter is in it, or else alone."""
+        """Answer as a trial would: by its weights, from the joint draw where the parameter is in it, or else alone."""
         value = self._answer(path, distribution, parameter)
         self._trial.params = {**self._trial.params, path: value}
         self._trial.distributions = {**self._trial.distributions, path: distribution}
         return value
 
     def _answer(self, path: str, distribution: BaseDistribution, parameter: Parameter | None) -> Any:
-        if path in self._relative and distribution._contains(distribution.to_internal_repr(self._relative[path])):
-            return self._relative[path]
         if self._weigh is not None and isinstance(parameter, Choice) and parameter.weights:
             places = list(range(len(parameter.options)))
             place = self._weigh.choices(places, parameter.weights)[0]
             return distribution.choices[place] if isinstance(distribution, CategoricalDistribution) else place
+        if path in self._relative and distribution._contains(distribution.to_internal_repr(self._relative[path])):
+            return self._relative[path]
         return self._sampler.sample_independent(self._study, self._trial, path, distribution)
 
 
@@ -122,8 +126,9 @@ def propose(
     for attempt in range(REDRAWS):
         purpose = "sampler" if attempt == 0 else f"sampler {attempt}"
         own_seed = trial_seed(seed, trial.number, purpose)
-        weigh = random.Random(own_seed) if n_finished < N_STARTUP_TRIALS else None
-        draft = Draft(study, sampler_of(own_seed), trial, weigh)
+        sampler = sampler_of(own_seed)
+        knows_nothing = n_finished < N_STARTUP_TRIALS or isinstance(sampler, NEVER_LEARNING)
+        draft = Draft(study, sampler, trial, random.Random(own_seed) if knows_nothing else None)
         try:
             config = suggest(draft.ask, space)
         except FormulaError:

@@ -1,13 +1,13 @@
 """From a Space to Optuna's suggestions and back. Parameters are called by paths: ``lightgbm.learning_rate``.
 
-The sampler sees powers of two as exponents and ordered choices as places in their order, so that neighbours are
-neighbours to it. A value beside a range is a categorical of its own, ``mlp.weight_decay:or``, and the range below it
-exists only where that says "range". What people see are the natural values.
+The sampler sees powers of two as exponents, a float with a step as the number of steps, and ordered choices as places
+in their order, so that neighbours are neighbours to it. A value beside a range is a categorical of its own,
+``mlp.weight_decay:or``, and the range below it exists only where that says "range". What people see are the natural
+values.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,7 +15,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from autotune.spaces.params import Choice, Derived, Fixed, Float, Int, Parameter
-from autotune.spaces.ranges import exponent, listed_value, same_value
+from autotune.spaces.ranges import exponent, option_label, same_value
 from autotune.spaces.space import Config, Space
 
 LEARNER = "learner"
@@ -56,8 +56,8 @@ def from_trial(trial: optuna.trial.Trial) -> Ask:
 
     def ask(path: str, distribution: BaseDistribution, parameter: Parameter | None) -> Any:
         match distribution:
-            case FloatDistribution(low=low, high=high, log=log, step=step):
-                return trial.suggest_float(path, low, high, log=log, step=step)
+            case FloatDistribution(low=low, high=high, log=log):
+                return trial.suggest_float(path, low, high, log=log)
             case IntDistribution(low=low, high=high, log=log, step=step):
                 return trial.suggest_int(path, low, high, log=log, step=step)
             case CategoricalDistribution(choices=choices):
@@ -90,8 +90,10 @@ def distribution_of(parameter: Parameter) -> BaseDistribution | None:
     IntDistribution(high=9, log=False, low=4, step=1)
     """
     match parameter:
-        case Float(low=low, high=high, log=log, step=step):
-            return FloatDistribution(low, high, log=log, step=step)
+        case Float(step=float()):
+            return IntDistribution(0, parameter.n_steps)
+        case Float(low=low, high=high, log=log):
+            return FloatDistribution(low, high, log=log)
         case Int(fidelity=True):
             return None
         case Int(low=low, high=high, scale="pow2"):
@@ -103,7 +105,7 @@ def distribution_of(parameter: Parameter) -> BaseDistribution | None:
         case Choice(options=options, ordered=True):
             return IntDistribution(0, len(options) - 1)
         case Choice(options=options):
-            return CategoricalDistribution([_label(option) for option in options])
+            return CategoricalDistribution([option_label(option) for option in options])
     return None
 
 
@@ -128,12 +130,14 @@ def _asked(ask: Ask, path: str, parameter: Parameter, values: Mapping[str, Any])
 
 def _natural(parameter: Parameter, answer: Any) -> Any:
     match parameter:
+        case Float(step=float()):
+            return parameter.at_step(int(answer))
         case Int(scale="pow2"):
             return 2 ** int(answer)
         case Choice(options=options, ordered=True):
             return options[int(answer)]
         case Choice(options=options):
-            return next(option for option in options if same_value(_label(option), answer))
+            return next(option for option in options if same_value(option_label(option), answer))
     return answer
 
 
@@ -144,17 +148,14 @@ def _answers(path: str, parameter: Parameter, value: Any) -> dict[str, Any]:
             return {path + BESIDE: value}
         found[path + BESIDE] = IN_RANGE
     match parameter:
+        case Float(step=float()):
+            found[path] = parameter.step_of(value)
         case Int(scale="pow2"):
             found[path] = exponent(value)
         case Choice(options=options, ordered=True):
             found[path] = next(index for index, option in enumerate(options) if same_value(option, value))
         case Choice():
-            found[path] = _label(value)
+            found[path] = option_label(value)
         case _:
             found[path] = value
     return found if distribution_of(parameter) is not None else {}
-
-
-def _label(option: Any) -> Any:
-    """Return an option as databases hold it: lists as their JSON text."""
-    return json.dumps(listed_value(option)) if isinstance(option, tuple) else option

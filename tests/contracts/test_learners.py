@@ -205,9 +205,64 @@ class CountsFromZero(Shares):
             yield Step(0, step.advanced, step.predictions, step.models)
 
 
+class ChangesItsRows(Shares):
+    def fit(self, member: Member, params: Any, seed: int, resources: Resources) -> Any:
+        model = super().fit(member, params, seed, resources)
+        member.y[:] = 0
+        return model
+
+
+class TrainsNothing(Shares):
+    def train(self, members: Sequence[Member], params: Any, *, seed: int, resources: Resources) -> Any:
+        return None
+
+
+class YieldsScores(Shares):
+    def train(self, members: Sequence[Member], params: Any, *, seed: int, resources: Resources) -> Iterator[Any]:
+        yield 0.5
+
+
+class TooFewModels(Shares):
+    def train(self, members: Sequence[Member], params: Any, *, seed: int, resources: Resources) -> Iterator[Step]:
+        yield Step(1, (0, 1), lambda: [np.full((40, 2), 0.5)] * 2, lambda: [ShareModel(np.full(2, 0.5))])
+
+
+class HoldsItsCode(Shares):
+    def fit(self, member: Member, params: Any, seed: int, resources: Resources) -> Any:
+        return SimpleNamespace(predict=lambda rows: np.full((len(rows), 2), 0.5))
+
+
+class PaceWithoutParams(Shares):
+    def pace(self) -> None:  # type: ignore[override]
+        return None
+
+
+class TrainWithoutSeed(Shares):
+    def train(self, members: Sequence[Member], params: Any) -> Any:  # type: ignore[override]
+        return None
+
+
+class PaceInWords(Shares):
+    def pace(self, params: Any) -> Any:
+        return "fast"
+
+
+def test_a_parameter_that_it_does_not_take_is_named() -> None:
+    with pytest.raises(PlugInError, match=r"Params does not take \{'widht': 3\}"):
+        check_learner(Shares, widht=3)
+
+
 @pytest.mark.parametrize(
     ("learner_class", "broken"),
     [
+        (ChangesItsRows, "training changes the rows"),
+        (TrainsNothing, "train gives None, no iterator"),
+        (YieldsScores, "train yields 0.5, no Step"),
+        (TooFewModels, "1 models come for 2 members"),
+        (HoldsItsCode, "a model cannot be pickled"),
+        (PaceWithoutParams, "pace cannot be called"),
+        (TrainWithoutSeed, "train cannot be called"),
+        (PaceInWords, "pace gives 'fast'"),
         (WithoutPace, "no attribute 'pace'"),
         (UnknownTask, "its tasks are frozenset"),
         (ThawedParams, "no frozen dataclass"),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
 from autotune.cli import main
+from autotune.spaces.catalog import find_space
+from autotune.spaces.changes import changed
 from autotune.spaces.files import built_in_names, read_space
 from autotune.spaces.space import Space
 
@@ -45,9 +48,9 @@ def test_check_lists_all_problems_of_all_files_by_line_and_column(mine: Path, tm
     done = typed("space", "check", mine, other)
     assert done.exit_code == 2 and done.stdout == ""
     lines = done.stderr.splitlines()
-    for place in ("mine.toml:4:17 ", "mine.toml:5:1 ", "other.yaml:3:25 "):
+    for place in (f"{mine}:4:17 ", f"{mine}:5:1 ", f"{other}:3:25 "):
         assert any(line.startswith(place) for line in lines), (place, lines)
-    assert any("weights" in line for line in lines if line.startswith("mine.toml:5:1"))
+    assert any("weights" in line for line in lines if line.startswith(f"{mine}:5:1"))
 
 
 def test_show_is_a_table_or_a_file_of_any_format(mine: Path, tmp_path: Path) -> None:
@@ -65,6 +68,7 @@ def test_the_schema_knows_the_learners_and_their_parameters() -> None:
     assert schema["properties"]["lightgbm"]["additionalProperties"] is False
     kinds = [each["required"][0] for each in schema["$defs"]["parameter"]["anyOf"] if "required" in each]
     assert kinds == ["float", "int", "bool", "choice", "fixed", "derived"]
+    assert schema["$defs"]["parameter"]["anyOf"][-1] == {"$ref": "#/$defs/plain"}, "{ none = true } is a value too"
 
 
 def test_diff_shows_what_differs_and_exits_with_1(mine: Path, tmp_path: Path) -> None:
@@ -161,3 +165,56 @@ def test_set_and_fix_change_the_space_of_a_run(mine: Path) -> None:
 def test_a_wrong_change_ends_before_the_run(mine: Path, words: tuple[str, str], said: str) -> None:
     done = run(mine, *words)
     assert done.exit_code == 2 and said in done.stderr and done.stdout == ""
+
+
+def test_what_init_leaves_out_can_be_taken_in(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    text = typed("space", "init", "mlp").stdout
+    before, header, after = text.partition("# [mlp] takes these too")
+    path.write_text(before + header + re.sub(r"^# (\w+ = )", r"\1", after, flags=re.MULTILINE))
+    done = typed("space", "check", path)
+    assert done.exit_code == 0, done.stderr
+    assert set(read_space(path).learners["mlp"]) > set(find_space("mlp").learners["mlp"])
+
+
+def test_init_puts_names_in_quotes_and_refuses_those_that_mean_something_else(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(typed("space", "init", "my svc", "--model", "sklearn.svm:SVC").stdout)
+    assert list(read_space(path).models) == ["my svc"]
+    refused = typed("space", "init", "start", "--model", "sklearn.svm:SVC")
+    assert refused.exit_code == 2 and "no learner can be called 'start'" in refused.stderr
+
+
+def test_check_goes_on_after_a_name_that_is_wrong(mine: Path) -> None:
+    done = typed("space", "check", "lightgmb", mine)
+    assert done.exit_code == 2 and "lightgbm" in done.stderr and f"{mine}: ok" in done.stdout
+
+
+def test_a_file_that_cannot_be_written_is_exit_2(tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep.yaml"
+    sweep.write_text("parameters:\n  k: {min: 1, max: 20}\n")
+    done = typed("space", "convert", sweep, "-o", tmp_path / "nowhere" / "x.toml")
+    assert done.exit_code == 2 and "x.toml cannot be written: No such file or directory" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ((["n_neighbors={int=[1,9],or=[{none=true}],default={none=true}}"], []), None),
+        ((["n_neighbors={choice=[5,{none=true}],default={none=true}}"], []), None),
+        (([], ["n_neighbors=[1,{none=true}]"]), (1, None)),
+        (([], ["n_neighbors=None"]), None),
+        (([], ["n_neighbors=False"]), False),
+        (([], ["n_neighbors='False'"]), "False"),
+    ],
+)
+def test_changes_say_none_and_false(mine: Path, words: tuple[list[str], list[str]], found: object) -> None:
+    assert changed(read_space(mine), *words).default("knn").params["n_neighbors"] == found
+
+
+def test_true_and_false_are_not_texts(mine: Path) -> None:
+    mine.write_text('version = 1\n[mlp]\nnesterov = { choice = ["yes", 3] }\n[lightgbm]\nextra_trees = "False"\n')
+    done = typed("space", "check", mine)
+    assert done.exit_code == 2
+    assert f"{mine}:3:1 mlp.nesterov: nesterov='yes' is not true or false" in done.stderr
+    assert f"{mine}:5:1 lightgbm.extra_trees: extra_trees='False' is not true or false" in done.stderr

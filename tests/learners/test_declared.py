@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -71,6 +72,18 @@ def test_parameters_of_an_estimator_go_the_way_of_those_of_a_dataclass(
     assert problems(parameters, PIPELINE) == said
 
 
+def test_what_has_no_parameters_to_set_says_how_it_could() -> None:
+    class Own:
+        def fit(self, X: Any, y: Any) -> Own:
+            return self
+
+        def predict(self, X: Any) -> Any:
+            return X
+
+    said, *_ = problems({"depth": Int(1, 3)}, SklearnLearner("own", Own()))
+    assert said == "depth cannot be set: Own has no get_params and set_params; class Own(sklearn.base.BaseEstimator)"
+
+
 def test_all_problems_come_together() -> None:
     assert len(problems({"CC": 1, "C": Float(-1.0, 1.0), "penalty": "l3"}, find_learner("linear"))) == 3
     assert len(problems({"C": 1, "svc__C": 0, "svc__kernel": 3}, PIPELINE)) == 3
@@ -78,13 +91,19 @@ def test_all_problems_come_together() -> None:
 
 def test_a_learner_says_which_tasks_it_learns() -> None:
     assert problems({}, PIPELINE, "regression") == [
-        "learner 'mine' does not learn regression tasks; it learns binary and multiclass"
+        "learner 'mine' does not learn regression tasks; "
+        'it learns binary and multiclass: task="classification" if that is meant'
+    ]
+    assert problems({}, SklearnLearner("ridge", Ridge()), "multiclass") == [
+        "learner 'ridge' does not learn multiclass tasks; it learns regression: task=\"regression\" if that is meant"
     ]
 
 
 def test_a_learner_that_is_not_there_is_told_the_nearest() -> None:
     (problem,) = space_problems(Space({"lightgbn": {}}), {}, "binary")
     assert (problem.problem, problem.hint) == ("no learner named 'lightgbn'", "lightgbm")
+    (problem,) = space_problems(Space({"my_own_thing": {}}), {}, "binary")
+    assert 'for a model of your own: model = "module:attribute" in [my_own_thing], or --model' in str(problem)
 
 
 def test_a_fidelity_is_what_the_learner_is_stepped_by() -> None:

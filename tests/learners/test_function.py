@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -136,6 +137,10 @@ def test_one_column_of_probabilities_is_the_second_class() -> None:
         (0.5, "gave 0.5, which cannot predict"),
         (lambda X: np.zeros((len(X), 5)), r"predictions have shape \(40, 5\)"),
         (lambda X: np.zeros(3), r"predictions have shape \(3,\)"),
+        (lambda X: np.full((len(X), 3), 3.0), r"a row is \(3, 3, 3\), and sums to 9"),
+        (lambda X: np.full((len(X), 3), [-1.0, 0.5, 1.5]), "predictions are no probabilities"),
+        (SimpleNamespace(predict=lambda X: np.full(len(X), -1)), "a predicted class is -1"),
+        (SimpleNamespace(predict=lambda X: np.full(len(X), "yes")), "a predicted class is 'yes'"),
     ],
 )
 def test_what_cannot_predict_says_so(given: Any, said: str) -> None:
@@ -160,19 +165,36 @@ def test_the_fold_is_a_copy_of_its_own() -> None:
         seen.append(fold.X.iloc[0, 0])
         fold.X.iloc[:, 0] = 7.0
         fold.y[:] = 0
+        fold.weight *= 0.0
         return lambda X: np.zeros(len(X))
 
     spoiler = FunctionLearner(greedy, "greedy")
-    members = made_members("regression")[:1]
+    members = made_members("regression", weighted=True)[:1]
     for _ in range(2):
         list(spoiler.train(members, {}, seed=0, resources=Resources()))
     assert seen[0] == seen[1] != 7.0 and members[0].y.any()
+    assert members[0].weight is not None and members[0].weight.all()
 
 
 def test_a_decorator_needs_a_function_and_leaves_it_callable() -> None:
     with pytest.raises(SettingsError, match="cannot be called"):
         autotune.learner(3)
     assert autotune.learner(lambda fold, params: (fold, params))(1, 2) == (1, 2)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "hint"),
+    [
+        ({"tasks": "regression"}, "tasks='regression' is no list of tasks", 'tasks=["regression"]'),
+        ({"tasks": []}, r"tasks=\[\] is no list of tasks", 'tasks=["regression"]'),
+        ({"tasks": ["regresion"]}, "no task named 'regresion'", "regression"),
+        ({"patience": -1}, "patience=-1 is not a whole number of at least 1", None),
+    ],
+)
+def test_the_decorator_checks_what_it_is_given(words: dict[str, Any], said: str, hint: str | None) -> None:
+    with pytest.raises(SettingsError, match=said) as caught:
+        autotune.learner(**words)(lambda fold, params: None)
+    assert caught.value.hint == hint
 
 
 def test_folds_that_end_earlier_wait_for_the_others_with_their_last_model() -> None:

@@ -80,3 +80,9 @@ def test_what_cannot_be_loaded_is_said(folder: Path, text: str, problem: str, hi
         load_model(text, "my.toml:3:1 svc.model")
     assert caught.value.where == "my.toml:3:1 svc.model"
     assert (hint or "") in (caught.value.hint or "")
+
+
+def test_an_objective_is_called_one() -> None:
+    with pytest.raises(SettingsError, match="objective 'work' names no attribute of a module") as caught:
+        load_model("work", "OBJECTIVE", "objective")
+    assert "my_work.py:objective" in (caught.value.hint or "")

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 from scipy.special import expit, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.compose import ColumnTransformer
+from sklearn.cluster import KMeans
+from sklearn.compose import ColumnTransformer, make_column_selector
 from sklearn.ensemble import (
     GradientBoostingClassifier,
     GradientBoostingRegressor,
     HistGradientBoostingRegressor,
+    IsolationForest,
     StackingClassifier,
 )
 from sklearn.linear_model import LogisticRegression, Ridge, SGDClassifier
@@ -27,7 +29,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.metaestimators import available_if
 
+import autotune
 from autotune.data.task import Column, Problem, Rows, Schema
 from autotune.errors import PlugInError, SettingsError
 from autotune.learners.protocol import Member, Resources
@@ -182,25 +186,112 @@ class Silent:
 def test_what_is_no_estimator_of_scikit_learn_s_will_do() -> None:
     ((_, predictions, _),) = steps(Silent(), member(n_classes=0))
     np.testing.assert_allclose(predictions, SIGNAL.mean())
-    with pytest.raises(SettingsError, match="named 'width'"):
+    with pytest.raises(SettingsError, match="width cannot be set: Silent has no get_params and set_params") as caught:
         SklearnLearner("mine", Silent()).Params(width=3)
+    assert caught.value.hint == "class Silent(sklearn.base.BaseEstimator)"
 
 
-class ThreeColumns(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    def fit(self, X: Any, y: Any) -> ThreeColumns:
+class Answers(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    def __init__(self, probabilities: Any = None, classes: Any = None) -> None:
+        self.probabilities, self.classes = probabilities, classes
+
+    def fit(self, X: Any, y: Any) -> Answers:
         self.classes_ = np.unique(y)
         return self
 
     def predict(self, X: Any) -> Any:
-        return np.zeros(len(X))
+        return np.full(len(X), self.classes)
 
+    @available_if(lambda self: self.probabilities is not None)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Any:
-        return np.ones((len(X), 3)) / 3
+        return np.tile(self.probabilities, (len(X), 1))
 
 
-def test_too_many_columns_are_said() -> None:
-    with pytest.raises(PlugInError, match=re.escape("shape (90, 3), but it has seen 2 classes")):
-        steps(ThreeColumns(), member())
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        (Answers([0.2, 0.3, 0.5]), "predictions have shape (90, 3)"),
+        (Answers([-3.0, 5.0]), "predictions are no probabilities: a row is (-3, 5), and sums to 2"),
+        (Answers([3.0, 3.0]), "a row is (3, 3), and sums to 6"),
+        (Answers(["a", "b"]), "predictions are no numbers"),
+        (Answers(classes="yes"), "a predicted class is 'yes', but y holds codes 0 … 1"),
+        (Answers(classes=2), "a predicted class is 2"),
+        (Answers(classes=-1), "a predicted class is -1"),
+        (Answers(classes=0.5), "a predicted class is 0.5"),
+    ],
+)
+def test_what_is_no_prediction_is_said(answers: Any, said: str) -> None:
+    with pytest.raises(PlugInError, match=re.escape(said)):
+        steps(answers, member())
+
+
+def test_probabilities_of_single_precision_and_classes_as_floats_will_do() -> None:
+    third = np.full(3, 1 / 3, dtype=np.float32)
+    ((_, shares, _),) = steps(Answers(third), member(n_classes=3))
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0, rtol=1e-12)
+    ((_, shares, _),) = steps(Answers(classes=1.0), member())
+    assert shares[0].tolist() == [0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("model", "what"), [(KMeans(3), "KMeans (clusterer)"), (make_pipeline(IsolationForest()), "(outlier detector)")]
+)
+def test_what_learns_no_target_is_refused(model: Any, what: str) -> None:
+    with pytest.raises(SettingsError, match=re.escape(f"{what} learns no target")):
+        SklearnLearner("mine", model)
+
+
+# ---- classes by their names ----
+
+
+def named(*classes: Any) -> Member:
+    kind: Any = "binary" if len(classes) == 2 else "multiclass"
+    problem = Problem(kind, len(classes), SCHEMA, classes=classes)
+    return Member(problem, ROWS, CODES[len(classes)], None, ROWS)
+
+
+@pytest.mark.parametrize("classes", [("no", "yes"), (1, 0), (False, True), (1, 2, 3)])
+def test_class_weights_are_those_of_the_classes_that_they_name(classes: tuple[Any, ...]) -> None:
+    heavy = {label: 50.0 if label == classes[1] else 1.0 for label in classes}
+    codes = CODES[len(classes)]
+    expected = LogisticRegression(class_weight={0: 1.0, 1: 50.0, 2: 1.0}).fit(X, codes).predict_proba(X)
+    for estimator in (
+        LogisticRegression(class_weight=heavy),
+        make_pipeline(LogisticRegression(class_weight=heavy)),
+    ):
+        ((_, predictions, _),) = steps(estimator, named(*classes))
+        np.testing.assert_allclose(predictions, expected)
+
+
+def test_a_class_weight_of_a_class_that_a_fold_lacks_waits() -> None:
+    one = named("a", "b", "c")
+    lacking = Member(one.problem, ROWS, np.where(CODES[3] == 0, 1, CODES[3]), None, ROWS)
+    ((_, predictions, _),) = steps(LogisticRegression(class_weight={"a": 2.0, "b": 1.0, "c": 9.0}), lacking)
+    y = np.where(CODES[3] == 2, 1, 0)
+    alone = LogisticRegression(class_weight={0: 1.0, 1: 9.0}).fit(X, y).predict_proba(X)
+    np.testing.assert_allclose(predictions[:, 1:], alone)
+
+
+def test_class_weights_of_no_class_are_found_before_anything_trains() -> None:
+    learner = SklearnLearner("mine", make_pipeline(LogisticRegression(class_weight={"yes": 2, "maybe": 1})))
+    said = "logisticregression__class_weight weighs class 'maybe', which the target does not hold"
+    with pytest.raises(SettingsError, match=said) as caught:
+        learner.check(named("no", "yes").problem)
+    assert caught.value.hint == "'no', 'yes'"
+
+
+def test_what_goes_by_the_order_of_the_classes_is_noted() -> None:
+    learner = SklearnLearner("mine", GaussianNB(priors=[0.1, 0.9]))
+    notes = learner.notes(named("yes", "no").problem, {}, weighted=False)
+    assert "mine takes priors in the order of the classes: 'yes', 'no'" in notes
+
+
+def test_class_weights_reach_a_run_in_the_labels_of_its_target() -> None:
+    y = np.where(np.arange(90) % 3 == 0, "yes", "no")  # nothing to learn, so that the weights decide
+    for positive in ("yes", "no"):
+        model = LogisticRegression(class_weight={"yes": 50, "no": 1})
+        report = autotune.tune(X, y, model=model, positive=positive, n_trials=1, random_state=0)
+        assert (report.predict(X) == "yes").all()
 
 
 def test_columns_that_are_not_there_are_found_before_anything_trains() -> None:
@@ -220,6 +311,41 @@ def test_columns_that_are_not_there_are_found_before_anything_trains() -> None:
         with pytest.raises(SettingsError, match=said) as caught:
             check(column)
         assert hint is None or caught.value.hint == hint
+
+
+def by_type(*kinds: Any) -> Any:
+    parts = [("numbers", "passthrough", make_column_selector(dtype_include="number"))]
+    parts += [(str(kind), OneHotEncoder(), make_column_selector(dtype_include=kind)) for kind in kinds]
+    return SklearnLearner("mine", make_pipeline(ColumnTransformer(parts), SVC()))
+
+
+TOWNS = Schema((Column("size", "numeric"), Column("town", "categorical", levels=("Bonn", "Ulm"))))
+
+
+@pytest.mark.parametrize("kind", [object, "str"])
+def test_a_selector_that_picks_no_text_is_refused(kind: Any) -> None:
+    with pytest.raises(SettingsError, match="the selector picks no column, and town would be dropped") as caught:
+        by_type(kind).check(Problem("binary", 2, TOWNS))
+    assert 'dtype_include="category"' in (caught.value.hint or "")
+    by_type(kind).check(Problem("binary", 2, SCHEMA))  # where there is no text
+
+
+def test_dropped_columns_are_noted() -> None:
+    problem = Problem("binary", 2, TOWNS)
+
+    def dropped(learner: SklearnLearner) -> list[str]:
+        learner.check(problem)
+        return [note for note in learner.notes(problem, {}, weighted=False) if "drops" in note]
+
+    assert dropped(by_type()) == ["mine: its ColumnTransformer drops town"]
+    assert dropped(by_type("category")) == []
+    for columns in ([0, 1], slice(0, 2), slice("size", "town"), [True, True], lambda rows: rows.columns):
+        parts = ColumnTransformer([("some", "passthrough", columns)])
+        assert dropped(SklearnLearner("mine", make_pipeline(parts, SVC()))) == []
+    parts = ColumnTransformer([("some", "passthrough", [0])], remainder="passthrough")
+    assert dropped(SklearnLearner("mine", make_pipeline(parts, SVC()))) == []
+    with pytest.raises(SettingsError, match=r"columns \[9\] are not there"):
+        SklearnLearner("mine", make_pipeline(ColumnTransformer([("some", "drop", [9])]), SVC())).check(problem)
 
 
 def test_notes() -> None:

@@ -15,7 +15,7 @@ from autotune.spaces.space import Space
 from autotune.spaces.tree import contradiction
 
 TEXTS = ["adamw", "on", "no", "null", "true", "1e-5", "", " a ", "a: b", "# x", "~", "ü", "\\n", "a\nb", "tab\t"]
-TEXTS += ['say "hi"', "it's", "none", "[1]", "{a}", "- a", "2020-01-01"]
+TEXTS += ['say "hi"', "it's", "none", "[1]", "{a}", "- a", "?a", "a\x85b", "2020-01-01"]
 PLAIN = [*TEXTS, None, True, False, 0, 1, 2.5, -3, 1e-7, 1e22, (64, 32), ("a", None)]
 KEYS = ["p{}", "p{}", "p{}", "svc__p{}", "p-{}", "p.{}", "p {}", '"p"{}', "ü{}", "{}"]
 NAMES = ["mlp", "knn", "my-svc", "a b"]

@@ -67,6 +67,15 @@ def test_a_space_may_be_named_in_many_ways():
     assert find_space(("knn", {"linear": {}})).learners["linear"] == {}
 
 
+def test_files_may_stand_anywhere_in_a_list_of_names(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text("version = 1\n[mine]\nx = 1\n")
+    assert list(find_space(f"linear,{path}").learners) == ["linear", "mine"]
+    assert list(find_space(f"{path},linear").learners) == ["mine", "linear"]
+    comma = path.rename(tmp_path / "a,b.toml")
+    assert list(find_space(str(comma)).learners) == ["mine"]
+
+
 def test_joining_keeps_the_starts_of_all():
     assert len(find_space("lightgbm,mlp").starts) == len(find_space("lightgbm").starts) + len(find_space("mlp").starts)
 

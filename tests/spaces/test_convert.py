@@ -5,6 +5,7 @@ import functools
 import json
 import math
 import operator
+from pathlib import Path
 from random import Random
 from textwrap import dedent
 
@@ -15,6 +16,7 @@ from autotune.errors import SpaceError
 from autotune.spaces.convert import SOURCES, Converted, convert, read_foreign
 from autotune.spaces.params import Choice, Float, Int
 from autotune.spaces.space import Space
+from autotune.spaces.writing import to_text
 
 WANDB = {"parameters": {"lr": {"min": 0.0, "max": 1.0}}}
 HYDRA = {"hydra": {"sweeper": {"params": {"lr": "interval(0, 1)"}}}}
@@ -33,9 +35,11 @@ def message_of(document, **options):
 
 
 @pytest.fixture
-def write(tmp_path):
+def write(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
     def write_text(text, name):
-        path = tmp_path / name
+        path = Path(name)
         path.write_text(dedent(text), encoding="utf-8")
         return path
 
@@ -291,13 +295,29 @@ def test_a_bare_list_is_read_from_a_file(write, name):
     assert read_foreign(path).space == Space({"model": {"lr": Float(0.0, 1.0)}})
 
 
-def test_what_the_space_finds_wrong_stands_in_the_file_too(write):
-    document = {
-        "hyperparameters": [{"name": "c", "type": "categorical", "choices": ["x", "y"], "default_value": "x"}],
-        "forbiddens": [{"type": "EQUALS", "name": "c", "value": "x"}],
+def test_a_clause_that_would_forbid_the_default_is_lost():
+    degree = {"name": "degree", "type": "uniform_int", "lower": 2, "upper": 5, "default_value": 3}
+    document = {  # the default of its own has no degree
+        "hyperparameters": [{"name": "lr", "type": "uniform_float", "lower": 0.0, "upper": 0.1}, degree],
+        "conditions": [{"type": "GT", "child": "degree", "parent": "lr", "value": 0.09}],
+        "forbiddens": [{"type": "EQUALS", "name": "degree", "value": value} for value in (3, 4)],
     }
-    with pytest.raises(SpaceError, match="the default of 'model' is forbidden"):
-        read_foreign(write(json.dumps(document), "space.json"))
+    converted = convert(document)
+    assert [clause.conditions for clause in converted.space.forbid] == [{"degree": 4}]
+    said = "forbidden degree = 3: the default, which is tried first, would be forbidden; it is allowed"
+    assert said in converted.lost
+
+
+def test_text_that_no_file_can_hold_is_lost_or_refused():
+    options = {"parameters": {"x": {"values": ["a", "b", "\ud800"]}}}
+    assert convert(options).space.learners["model"]["x"] == Choice(["a", "b"])
+    with pytest.raises(SpaceError, match="surrogates"):
+        to_text(convert({**options, "description": "\ud800"}).space)
+
+
+@pytest.mark.parametrize("learner", ["start", "version", ""])
+def test_a_learner_cannot_be_called_as_something_else_in_a_file(learner):
+    assert f"no learner can be called {learner!r}" in message_of(WANDB, learner=learner)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,12 @@ from autotune.spaces.space import Config, Space
 
 
 @pytest.fixture
-def write(tmp_path):
+def write(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
     def write_text(text, name="mine.toml"):
-        path = tmp_path / name
+        path = Path(name)
+        path.parent.mkdir(exist_ok=True)
         path.write_text(dedent(text), encoding="utf-8")
         return path
 
@@ -22,7 +25,7 @@ def write(tmp_path):
 def message_of(path):
     with pytest.raises(SpaceError) as caught:
         read_space(path)
-    return str(caught.value).replace(str(path.parent), "FOLDER")
+    return str(caught.value).replace(f"{path.parent}/", "FOLDER/") if path.is_absolute() else str(caught.value)
 
 
 def test_a_file_holds_what_python_holds(write):
@@ -142,13 +145,13 @@ def test_a_file_that_cannot_be_read(tmp_path):
         "FOLDER/folder.toml: the file cannot be read: Is a directory; name a file"
     )
     (tmp_path / "mine.ini").touch()
-    assert message_of(tmp_path / "mine.ini") == "mine.ini: a space is no .ini; one of: .toml, .yaml, .yml, .json"
+    assert message_of(tmp_path / "mine.ini") == "FOLDER/mine.ini: a space is no .ini; one of: .toml, .yaml, .yml, .json"
 
 
 @pytest.mark.parametrize("suffix", [".toml", ".json"])
 def test_a_text_without_an_end_to_its_brackets_is_refused(tmp_path, suffix):
     (tmp_path / f"deep{suffix}").write_text("a = " * (suffix == ".toml") + "[" * 5_000)
-    assert message_of(tmp_path / f"deep{suffix}").startswith(f"deep{suffix}:1:")
+    assert message_of(tmp_path / f"deep{suffix}").startswith(f"FOLDER/deep{suffix}:1:")
 
 
 def test_includes_join_built_in_spaces_and_files_beside(write):
@@ -186,6 +189,13 @@ def test_a_wrong_line_of_an_included_file_is_named(write):
     problem = "other.toml:3:7 a.x.int: x: the lower bound 5 is not below the upper bound 1; int = [1, 5]"
     assert message_of(write('version = 1\ninclude = ["other.toml"]\n')) == problem
     assert message_of(write('version = 1\ninclude = ["other.toml"]\n[a]\ny = 1\n')) == problem
+
+
+def test_places_say_the_way_to_a_file_from_the_working_folder(write):
+    write("version = 1\n[a]\nx = { int = [5, 1] }\n", "inc/mine.toml")
+    problem = "x: the lower bound 5 is not below the upper bound 1; int = [1, 5]"
+    assert message_of(Path("inc/mine.toml")) == f"inc/mine.toml:3:7 a.x.int: {problem}"
+    assert message_of(write('version = 1\ninclude = ["inc/mine.toml"]\n')) == f"inc/mine.toml:3:7 a.x.int: {problem}"
 
 
 def test_a_problem_of_a_file_included_twice_is_said_once(write):

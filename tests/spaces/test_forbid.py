@@ -52,6 +52,7 @@ def test_all_conditions_hold_and_what_does_not_exist_is_not_forbidden():
         {"optimizer": "sgd"},
         {"optimizer": ["adamw", "sgd"]},
         {"optimizer": {"not": "sgd"}},
+        {"optimizer": "sgd", "dropout": {"not": 0.1}},
         {"batch_size": {"above": 100, "below": 129}},
         {"batch_size": {"not": [16, 512]}},
         {"layers": {"above": 1, "below": 9}},

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -335,9 +336,10 @@ def test_what_is_wrong(document, problem):
     assert f": {problem}" in str(caught.value)
 
 
-def test_everything_wrong_with_a_file_comes_with_its_line(tmp_path):
+def test_everything_wrong_with_a_file_comes_with_its_line(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     broken = space_of(number("x", "uniform_float", 2.0, 1.0, 0.5), {"type": "constant", "name": "y"})
-    path = tmp_path / "broken.json"
+    path = Path("broken.json")
     path.write_text(json.dumps(broken, indent=2), encoding="utf-8")
     with pytest.raises(SpaceError) as caught:
         read_foreign(path)

@@ -107,6 +107,7 @@ def test_a_whole_experiment_lists_what_is_no_space(tmp_path):
         (katib("categorical"), "x: options are a list of at least one value, found None", None),
         (katib("int", min="0", max="2", stepp="1"), "no word of x named 'stepp'", "step"),
         (katib("int", min="0", max="2") * 2, "x stands there twice", None),
+        ([*katib("int", min="0", max="2"), {"name": "y"}], "no parameterType of y named 'None'", None),
         ([{"parameterType": "int"}], "a parameter is a table with a name", "name: lr"),
         ([{"name": "x", "parameterType": "int"}], "x: feasibleSpace is a table, found None", None),
     ],

@@ -77,7 +77,7 @@ def test_defaults(parameter, default):
         (Float("a", 1, default=0.5), "float", "bounds are two finite numbers, found ['a', 1]", "float = [1, 10]"),
         (Float(0, math.inf), "float", "bounds are two finite numbers, found [0, inf]", "float = [1, 10]"),
         (Float(False, 1), "float", "bounds are two finite numbers, found [False, 1]", "float = [1, 10]"),
-        (Float(0, 1, default=2), "default", "default 2.0 is no value of [0.0, 1.0]", "default = 1.0"),
+        (Float(0, 1, default=2), "default", "default 2 is no value of [0.0, 1.0]", "default = 1.0"),
         (Float(0, 1, default="0.5"), "default", "default '0.5' is no value of [0.0, 1.0]", "default = 0.5"),
         (Float(0, 1, default=None), "default", "default none is no value of [0.0, 1.0]", "leave default out"),
         (Float(0, 1, step=0.3), "step", "step 0.3 does not divide 1 - 0", "float = [0, 0.9]"),
@@ -95,8 +95,6 @@ def test_defaults(parameter, default):
             "default = 64",
         ),
         (Choice([]), "choice", "a choice needs at least one option", 'choice = ["a", "b"]'),
-        (Choice("sgd"), "choice", "options are a list, found 'sgd'", 'choice = ["a", "b"]'),
-        (Choice(5), "choice", "options are a list, found 5", 'choice = ["a", "b"]'),
         (
             Choice(["a", "a"]),
             "choice",
@@ -216,3 +214,32 @@ def test_numpy_numbers_are_numbers():
     assert Choice(np.array([1, 2, 3])) == Choice([1, 2, 3])
     assert Float(np.float32(0.5), 1.0, default=np.float64(0.75)) == Float(0.5, 1.0, default=0.75)
     assert type(Int(np.int64(1), np.int64(5)).low) is int
+
+
+def test_a_step_has_the_value_that_a_person_writes():
+    parameter = Float(0, 1, step=0.1, default=0.1 + 0.2)
+    assert [parameter.at_step(index) for index in range(11)] == [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]
+    assert parameter.default == 0.3
+    assert Float(0, 10, step=1 / 3).at_step(15) == 5.0
+    assert parameter.canonical(0.35) == 0.35, "what is no value stays as it is"
+
+
+def test_a_default_is_said_as_the_parameter_says_it():
+    assert repr(Int(1, 3, special=[0.0], default=0).default) == "0.0"
+    assert repr(Choice([1.0, 2.0], default=2).default) == "2.0"
+    assert repr(Float(0, 2, default=1).default) == "1.0"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Float(0, 1, special=0), "special is a list of values, found 0; special=[0]"),
+        (lambda: Int(1, 5, special="auto"), "special is a list of values, found 'auto'; special=['auto']"),
+        (lambda: Choice("sgd"), "options is a list of values, found 'sgd'; options=['sgd']"),
+        (lambda: Float(0, 1, when={1: 2}), 'when is a table, found {1: 2}; when={"optimizer": "sgd"}'),
+    ],
+)
+def test_arguments_of_another_shape_are_refused(make, message):
+    with pytest.raises(SpaceError) as caught:
+        make()
+    assert str(caught.value) == message

@@ -1,6 +1,8 @@
 import pytest
 
 from autotune.errors import SpaceError
+from autotune.spaces.difference import differences
+from autotune.spaces.draws import enumerate_space
 from autotune.spaces.params import Choice, Derived, Fixed, Float, Int
 from autotune.spaces.space import Config, Space, holds
 
@@ -282,3 +284,67 @@ def test_what_is_forbidden_is_not_admitted():
     admitted = [x for x in range(1, 6) if space.admits(Config("a", {"mode": "on", "x": x}))]
     assert admitted == [4]
     assert space.admits(Config("a", {"mode": "off"}))
+
+
+def test_a_value_is_one_however_it_is_written():
+    table = {"rate": Float(0, 1, step=0.1), "child": Float(0, 1, when={"rate": [0.1 + 0.2]}), "C": Float(0.5, 2)}
+    starts = [{"C": 1}, {"C": 1.0}, {"rate": 0.1 + 0.2}]
+    space = Space({"m": table}, starts=starts, forbid=[{"rate": 0.1 + 0.6}])
+    assert space.learners["m"]["child"].when == {"rate": (0.3,)}
+    assert [start.params for start in space.starts] == [
+        {"rate": 0.5, "C": 1.0},
+        {"rate": 0.3, "C": 1.25, "child": 0.5},
+    ]
+    assert space.admits(Config("m", {"rate": 0.1 + 0.2, "child": 0.5, "C": 1}))
+    assert not space.allows(Config("m", {"rate": 0.7, "C": 1.0}))
+
+
+def test_a_space_is_written_with_the_starts_that_were_given():
+    space = Space({"m": {"a": Int(1, 9), "b": Int(1, 9)}}, starts=[{"a": 2}])
+    assert space.to_dict()["start"] == [{"a": 2}]
+    assert (space | {"b": Int(5, 9)}).starts[0].params == {"a": 2, "b": 7}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Space({"m": {"flag": Choice([False, True])}}, starts=[{"flag": False}, {"flag": True}]),
+        Space({"m": {"flag": Choice([0, 1])}}, starts=[{"flag": 1}, {"flag": 0}]),
+    ],
+)
+def test_other_kinds_of_values_and_other_orders_of_starts_make_another_space(other):
+    space = Space({"m": {"flag": Choice([0, 1])}}, starts=[{"flag": 0}, {"flag": 1}])
+    assert space != other
+    assert list(differences(space, other))
+    assert list(differences(space, space)) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"learners": ["mlp"]}, "a space is a table of learners, found ['mlp']; Space({"),
+        ({"learners": None}, "a space is a table of learners, found None; Space({"),
+        ({"starts": {"a": 3}}, "starts is a list of tables with values by name, found {'a': 3}; starts=[{"),
+        ({"starts": None}, "starts is a list of tables with values by name, found None; starts=[{"),
+        ({"starts": [3]}, "starts is a list of tables with values by name, found [3]; starts=[{"),
+        ({"starts": [{1: 3}]}, "starts is a list of tables with values by name, found [{1: 3}]; starts=[{"),
+        ({"forbid": {"a": 3}}, "forbid is a list of tables with values by name, found {'a': 3}; forbid=[{"),
+        ({"models": "svc"}, "models is a table by learner, found 'svc'; models={"),
+        ({"learners": {"start": {}}}, "space 'space': no learner can be called 'start': it means something else"),
+        ({"learners": {"": {}}}, "space 'space': no learner can be called '': a name is a text"),
+        ({"learners": {5: {}}}, "space 'space': no learner can be called 5: a name is a text"),
+        ({"learners": {"m": {"a": {"int": [1, 9], "when": {1: 2}}}}}, "space 'space' m.a.when: a: when is a table"),
+        ({"learners": {"m": {"a": Fixed("\ud800")}}}, "space 'space' m.a.fixed: a: the value '\\ud800' is neither"),
+    ],
+)
+def test_arguments_of_another_shape_are_refused(arguments, message):
+    with pytest.raises(SpaceError) as caught:
+        Space(**{"learners": {"m": {"a": Int(1, 9)}}} | arguments)
+    assert str(caught.value).startswith(message)
+
+
+def test_what_has_too_many_values_is_not_listed():
+    assert enumerate_space(Space({"m": {"a": Float(0, 1, step=1e-8)}}), 10) is None
+    assert enumerate_space(Space({"m": {"a": Int(0, 10**8)}}), 10) is None
+    (one, *_, last) = enumerate_space(Space({"m": {"a": Float(0.1, 0.5, step=0.1)}}), 10)
+    assert (one.params, last.params) == ({"a": 0.1}, {"a": 0.5})

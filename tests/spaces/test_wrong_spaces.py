@@ -1,5 +1,6 @@
 """Every wrong space of golden/wrong_spaces.txt, and the whole of what is said about it."""
 
+import contextlib
 import re
 import tempfile
 from pathlib import Path
@@ -32,8 +33,8 @@ def said_about(files, folder):
         for mark, character in UNSEEN.items():
             text = text.replace(mark, character)
         (folder / name).write_bytes(text.rstrip("\n").encode())
-    with pytest.raises(SpaceError) as caught:
-        read_space(folder / next(iter(files)))
+    with contextlib.chdir(folder), pytest.raises(SpaceError) as caught:
+        read_space(Path(next(iter(files))))
     return str(caught.value).replace(str(folder), FOLDER)
 
 

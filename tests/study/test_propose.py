@@ -13,6 +13,7 @@ from autotune.spaces.params import Choice, Float, Int
 from autotune.spaces.space import Config, Space
 from autotune.study.propose import config_key, propose
 from autotune.study.strategies import find_sampler
+from autotune.study.suggest import from_trial, suggest
 
 FREE = Space({"a": {"x": Float(0.0, 1.0), "mode": Choice(["up", "down"])}})
 HALF = Space(
@@ -96,3 +97,16 @@ TWO = Space({"a": {"x": Float(0.0, 1.0)}, "b": {"y": Float(0.0, 1.0)}})
 def test_avoided_learners_are_not_proposed() -> None:
     assert {config.learner for config in proposed(TWO, n=20)} == {"a", "b"}
     assert {config.learner for config in proposed(TWO, n=20, avoided={"a"})} == {"b"}
+
+
+@pytest.mark.parametrize("sampler", ["random", "qmc"])
+@pytest.mark.parametrize("ordered", [False, True])
+def test_weights_count_as_long_as_a_sampler_never_learns(sampler: str, ordered: bool) -> None:
+    space = Space({"a": {"mode": Choice(["up", "down"], weights=[9, 1], ordered=ordered)}})
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(12):
+        trial = study.ask()
+        suggest(from_trial(trial), space)
+        study.tell(trial, 0.0)
+    drawn = [propose(study, space, find_sampler(sampler), row(study), seed=s).params["mode"] for s in range(200)]
+    assert 160 <= drawn.count("up") <= 199

@@ -129,3 +129,11 @@ def test_a_trial_that_has_a_configuration_gives_it_again() -> None:
     first = suggest(from_trial(trial), TWO)
     study.sampler = optuna.samplers.RandomSampler(seed=2)
     assert suggest(from_trial(optuna.trial.Trial(study, trial._trial_id)), TWO) == first
+
+
+def test_steps_of_a_float_are_whole_numbers_to_the_sampler_and_natural_to_people() -> None:
+    trial = ask({"mlp.rate": 2})
+    assert suggest(from_trial(trial), RICH).params["rate"] == 0.3
+    assert trial.distributions["mlp.rate"] == IntDistribution(0, 4)
+    thirds = Space({"m": {"x": Float(0, 1, step=1 / 3)}})  # Optuna's own steps would end at 0.667
+    assert suggest(from_trial(ask({"m.x": 3})), thirds).params["x"] == 1.0
