@@ -342,9 +342,9 @@ def _read_study(storage: str, study_name: str | None) -> tuple[str, list[TrialRe
     path = Path(storage.removeprefix("sqlite:///"))
     if ("://" not in storage or storage.startswith("sqlite:///")) and not path.is_file():
         raise SettingsError(f"no storage {str(path)!r}", "--storage", "the file that tune run wrote")
+    from autotune.study.opening import read_records
     from autotune.study.records import ranked
     from autotune.study.storage import open_storage, redact
-    from autotune.study.study import read_records
 
     if study_name is None:
         names = _study_names(storage)

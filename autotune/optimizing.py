@@ -20,10 +20,11 @@ from autotune.plan import digest, resources_of, seed_of
 from autotune.settings import Settings, trial_budget
 from autotune.spaces.catalog import find_space
 from autotune.spaces.space import Space
+from autotune.study.opening import open_study
 from autotune.study.records import TrialRecord, leaderboard
 from autotune.study.storage import open_storage
 from autotune.study.strategies import find_pruner, find_sampler
-from autotune.study.study import TuningStudy, open_study
+from autotune.study.study import TuningStudy
 from autotune.watcher import Opening, Silent, Watcher
 
 if TYPE_CHECKING:

@@ -25,9 +25,9 @@ from autotune.metrics import Metric, resolve_metric
 from autotune.settings import DEFAULTS, Settings, trial_budget
 from autotune.spaces.document import MODEL
 from autotune.spaces.space import Space
+from autotune.study.opening import stored_seed
 from autotune.study.storage import open_storage
 from autotune.study.strategies import Pruner, find_pruner, find_sampler
-from autotune.study.study import stored_seed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -174,7 +174,9 @@ def available_cores() -> int:
 def _versions(learners: Mapping[str, Learner[Any]]) -> dict[str, str]:
     """Return the versions of the packages that a run stands on, those of its optional learners among them."""
     optional = sorted({str(learner.requires) for learner in learners.values() if hasattr(learner, "requires")})
-    carriers = packages_distributions() if optional else {}  # xgboost is imported from a distribution that may be called xgboost-cpu
+    carriers = (
+        packages_distributions() if optional else {}
+    )  # xgboost is imported from a distribution that may be called xgboost-cpu
     distributions = [carriers[package][0] for package in optional if package in carriers]
     return {package: version(package) for package in (*PACKAGES, *distributions)}
 

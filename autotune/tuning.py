@@ -31,9 +31,10 @@ from autotune.plan import Plan, available_cores
 from autotune.predictor import MeanOfModels, Predictor
 from autotune.report import Report
 from autotune.spaces.space import Config
+from autotune.study.opening import open_study
 from autotune.study.records import TrialRecord, spread
 from autotune.study.strategies import trial_seed
-from autotune.study.study import TuningStudy, open_study
+from autotune.study.study import TuningStudy
 from autotune.verdict import Verdict, judge_on_test_rows
 from autotune.watcher import Opening, Silent, Watcher
 

@@ -24,6 +24,9 @@ REFIT_RESERVE = 2.0
 
 REPORT_SECONDS = 0.5
 
+POLL_SECONDS = 0.5
+"""How often other processes are looked at while nothing runs here."""
+
 
 @dataclass(frozen=True, slots=True)
 class Budget:
@@ -81,35 +84,42 @@ class Search:
         ]
 
     def run(self) -> None:
-        """Run trials until the budget is used up; what still runs at the deadline is cut or given back."""
+        """Run trials until the budget is used up; what still runs at the deadline is cut or given back.
+
+        Where other processes run the last trials of the budget, their end is waited for: one may die and leave its own.
+        """
         try:
             while True:
                 self._submit()
-                if not self._running:
+                if self._running:
+                    for event in self._executor.events(self._patience()):
+                        self._handle(event)
+                    self._kill_late()
+                elif self._waits_for_others():
+                    time.sleep(POLL_SECONDS)
+                else:
                     return
-                for event in self._executor.events(self._patience()):
-                    self._handle(event)
-                self._kill_late()
         finally:
             for number in list(self._running):
                 self._give_back(number)
 
     def _submit(self) -> None:
-        while self._executor.capacity() and self._has_budget():
-            claim = self._study.claim()
+        while self._executor.capacity() and self._has_time():
+            claim = self._study.claim(self._budget.n_trials)
             if claim is None:
                 return
             self._start(claim, attempt=1)
+
+    def _waits_for_others(self) -> bool:
+        n_trials = self._budget.n_trials
+        return n_trials is not None and self._has_time() and self._study.awaits_others(n_trials)
 
     def _start(self, claim: Claim, attempt: int) -> None:
         deadline = self._budget.deadline - self._budget.reserve(self._seconds)
         self._running[claim.number] = _Running(claim, attempt, deadline, time.perf_counter())
         self._executor.submit(Ticket(claim.number, claim.config, claim.seed, deadline))
 
-    def _has_budget(self) -> bool:
-        n_trials = self._budget.n_trials
-        if n_trials is not None and self._study.n_finished + len(self._running) >= n_trials:
-            return False
+    def _has_time(self) -> bool:
         return time.time() < self._budget.deadline - self._budget.reserve(self._seconds) - self._foreseen()
 
     def _foreseen(self) -> float:
@@ -153,9 +163,11 @@ class Search:
             case Lost(number, _):
                 self._start(running.claim, running.attempt + 1)
 
-    def _finish(self, number: int, record: TrialRecord, evaluation: Evaluation | None = None) -> None:
+    def _finish(self, number: int, record: TrialRecord | None, evaluation: Evaluation | None = None) -> None:
+        """Let go of a trial that is over; without a record, another process had taken it over."""
         del self._running[number]
-        self._told(record, evaluation)
+        if record is not None:
+            self._told(record, evaluation)
 
 
 @dataclass(frozen=True, slots=True)

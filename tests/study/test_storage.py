@@ -22,9 +22,10 @@ from sqlalchemy import text
 
 import autotune
 from autotune.errors import SettingsError, StorageError
+from autotune.study.identity import IDENTITY
+from autotune.study.opening import open_study
 from autotune.study.storage import open_storage, redact, study_names
 from autotune.study.strategies import PRUNERS, find_sampler
-from autotune.study.study import IDENTITY, open_study
 
 
 def test_memory_paths_urls_and_storages(tmp_path: Path) -> None:
