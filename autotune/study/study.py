@@ -111,6 +111,7 @@ class TuningStudy:
         self._proposal = Proposal({}, {})
         self._ledger = _ledger_of(study, say)
         self._mirror = Mirror(study)
+        self._sampler_attrs = self._mirror.sampler_attrs()
         self._merged = self._leases_seen = 0.0
         self._merge()
 
@@ -144,6 +145,7 @@ class TuningStudy:
             number = self._ledger.claim(self._propose, limit)
             if number is not None:
                 self._mirror.describe(number, self._proposal)
+                self._keep_sampler_attrs()
         if number is None:
             return None
         row = self._mirror.row(number)
@@ -312,6 +314,14 @@ class TuningStudy:
 
         self._proposal = Proposal(params, {CONFIG: suggest(ask, self.space).flat()})
         return self._proposal
+
+    def _keep_sampler_attrs(self) -> None:
+        """Write what the sampler keeps in the study's attributes, such as its place in a sequence."""
+        attrs = self._mirror.sampler_attrs()
+        for key in attrs:
+            if attrs[key] != self._sampler_attrs.get(key):
+                self.optuna._storage.set_study_system_attr(self.optuna._study_id, key, attrs[key])
+        self._sampler_attrs = attrs
 
     def _read(self, row: FrozenTrial) -> Config | None:
         """Return the configuration that a row's parameters say; None where some are missing."""
