@@ -134,7 +134,14 @@ def optimize(
     return optimize_with(settings, objective, direction=direction, started=started)
 
 
-def optimize_with(settings: Settings, objective: Any, *, direction: str, started: float) -> Optimization:
+def optimize_with(
+    settings: Settings,
+    objective: Any,
+    *,
+    direction: str,
+    started: float,
+    stop: Callable[[], bool] = lambda: False,
+) -> Optimization:
     """Run an objective: what every door does once it has settings.
 
     Parameters
@@ -145,12 +152,22 @@ def optimize_with(settings: Settings, objective: Any, *, direction: str, started
         As for `optimize`.
     started : float
         When the call began, on the clock of `time.time`.
+    stop : callable
+        Asked before each trial whether to end the search.
     """
-    return run_objective(objective, settings, direction=direction, started=started, watch=_watcher(settings))
+    watch = _watcher(settings)
+    return run_objective(objective, settings, direction=direction, started=started, watch=watch, stop=stop)
 
 
 def tune_with(
-    settings: Settings, data: Any, y: Any = None, *, target: str | None, started: float, lone_rows: bool = False
+    settings: Settings,
+    data: Any,
+    y: Any = None,
+    *,
+    target: str | None,
+    started: float,
+    lone_rows: bool = False,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Report:
     """Read the table, plan, run: what every door does once it has settings.
 
@@ -164,6 +181,8 @@ def tune_with(
         When the call began, on the clock of `time.time`.
     lone_rows : bool
         Whether a class may have a single row.
+    stop : callable
+        Asked before each trial whether to end the search.
     """
     before = clock.perf_counter()
     table = read_table(
@@ -178,7 +197,7 @@ def tune_with(
         lone_rows=lone_rows,
     )
     plan = make_plan(settings, table, started=started)
-    return run(plan, watch=_watcher(settings), reading_seconds=clock.perf_counter() - before)
+    return run(plan, watch=_watcher(settings), reading_seconds=clock.perf_counter() - before, stop=stop)
 
 
 def _watcher(settings: Settings) -> Watcher | None:

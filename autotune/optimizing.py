@@ -107,7 +107,13 @@ class Optimization:
 
 
 def run_objective(
-    function: Callable[..., Any], settings: Settings, *, direction: str, started: float, watch: Watcher | None = None
+    function: Callable[..., Any],
+    settings: Settings,
+    *,
+    direction: str,
+    started: float,
+    watch: Watcher | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Optimization:
     """Search the best configuration of a function.
 
@@ -123,6 +129,8 @@ def run_objective(
         When the call began, on the clock of `time.time`.
     watch : Watcher, optional
         Told what happens as it happens.
+    stop : callable
+        Asked before each trial whether to end the search.
 
     Raises
     ------
@@ -137,7 +145,7 @@ def run_objective(
     objective = Objective(function, direction == "maximize")
     space = _space(settings.space)
     n_jobs, resources = resources_of(settings)
-    study, seed = _open(settings, objective, space)
+    study, seed = _open(settings, objective, space, watch)
     deadline = float("inf") if settings.timeout is None else started + settings.timeout
     budget = Budget(trial_budget(settings), deadline, n_folds=1, n_refits=0)
     better = "larger" if objective.maximize else "smaller"
@@ -150,7 +158,7 @@ def run_objective(
             work = OfObjective(objective)
             executor = Serial(work) if n_jobs == 1 else Processes(n_jobs, work, resources.threads)
             with closing(executor):
-                Search(study, executor, budget, lambda record, _: watch.told(record, study.best())).run()
+                Search(study, executor, budget, lambda record, _: watch.told(record, study.best()), stop).run()
     finally:
         watch.over()
     return _result(study, objective, seed, time.time() - started)
@@ -162,7 +170,7 @@ def _space(given: Any) -> Space:
     return find_space(given)
 
 
-def _open(settings: Settings, objective: Objective, space: Space) -> tuple[TuningStudy, int]:
+def _open(settings: Settings, objective: Objective, space: Space, watch: Watcher) -> tuple[TuningStudy, int]:
     sampler, pruner = find_sampler(settings.sampler), find_pruner(settings.pruner)
     storage = open_storage(settings.storage)
     identity = {
@@ -184,6 +192,7 @@ def _open(settings: Settings, objective: Objective, space: Space) -> tuple[Tunin
         identity=identity,
         seed=seed,
         versions={},
+        say=watch.said,
     )
     return study, seed
 

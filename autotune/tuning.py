@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -41,7 +41,13 @@ from autotune.watcher import Opening, Silent, Watcher
 BASELINE = Config("baseline", {})
 
 
-def run(plan: Plan, *, watch: Watcher | None = None, reading_seconds: float = 0.0) -> Report:
+def run(
+    plan: Plan,
+    *,
+    watch: Watcher | None = None,
+    reading_seconds: float = 0.0,
+    stop: Callable[[], bool] = lambda: False,
+) -> Report:
     """Search, retrain, judge, report.
 
     Parameters
@@ -52,6 +58,8 @@ def run(plan: Plan, *, watch: Watcher | None = None, reading_seconds: float = 0.
         Told what happens as it happens.
     reading_seconds : float
         How long reading and planning took, for the report.
+    stop : callable
+        Asked before each trial whether to end the search.
 
     Returns
     -------
@@ -69,9 +77,9 @@ def run(plan: Plan, *, watch: Watcher | None = None, reading_seconds: float = 0.
     try:
         watch.planned(opening_of(plan))
         with clock.stage("search"):
-            study = _open(plan)
+            study = _open(plan, watch)
             watch.joined(study.records())
-            library = search(plan, study, watch)
+            library = search(plan, study, watch, stop)
         best, warnings = _winner(plan, study)
         ensemble = None
         if plan.ensemble > 1:
@@ -91,7 +99,7 @@ def run(plan: Plan, *, watch: Watcher | None = None, reading_seconds: float = 0.
         watch.over()
 
 
-def search(plan: Plan, study: TuningStudy, watch: Watcher) -> Library:
+def search(plan: Plan, study: TuningStudy, watch: Watcher, stop: Callable[[], bool] = lambda: False) -> Library:
     """Run trials until the study holds as many finished ones as asked for, or the deadline is near.
 
     Returns
@@ -109,7 +117,7 @@ def search(plan: Plan, study: TuningStudy, watch: Watcher) -> Library:
     budget = Budget(plan.n_trials, plan.deadline, len(plan.folds), n_refits=_n_refits(plan))
     if plan.n_trials is None or study.n_finished < plan.n_trials:
         with closing(_executor(plan)) as executor:
-            Search(study, executor, budget, told).run()
+            Search(study, executor, budget, told, stop).run()
     return library
 
 
@@ -193,7 +201,7 @@ def opening_of(plan: Plan) -> Opening:
     return Opening(title, facts, plan.notes, plan.n_trials, plan.deadline, plan.metric.maximize)
 
 
-def _open(plan: Plan) -> TuningStudy:
+def _open(plan: Plan, watch: Watcher) -> TuningStudy:
     study = open_study(
         plan.storage,
         plan.study_name,
@@ -205,6 +213,7 @@ def _open(plan: Plan) -> TuningStudy:
         seed=plan.seed,
         versions=plan.versions,
         accepts=lambda config: takes(plan.learners[config.learner], config.arguments),
+        say=watch.said,
     )
     study.set_baseline(_baseline_score(plan))
     return study
@@ -245,7 +254,8 @@ def _winner(plan: Plan, study: TuningStudy) -> tuple[TrialRecord, tuple[str, ...
         raise NoSuccessfulTrialError("the study holds no finished trial", f"study {study.name!r}", "n_trials=1 or more")
     score = _baseline_score(plan)
     record = TrialRecord(number=-1, state="complete", config=BASELINE, score=score, step=1)
-    return record, ("the deadline came before any trial was over: the model is the dummy baseline",)
+    ended = "the search was stopped" if plan.deadline == math.inf else "the deadline came"
+    return record, (f"{ended} before any trial was over: the model is the dummy baseline",)
 
 
 def _judge(

@@ -71,13 +71,23 @@ class Search:
         When it ends.
     told : callable
         Called with the record of every trial that is over, and with its evaluation where it is complete.
+    stop : callable
+        Asked before each trial whether to start no more; those that run are finished.
     """
 
-    def __init__(self, study: TuningStudy, executor: Executor, budget: Budget, told: Told) -> None:
+    def __init__(
+        self,
+        study: TuningStudy,
+        executor: Executor,
+        budget: Budget,
+        told: Told,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._study = study
         self._executor = executor
         self._budget = budget
         self._told = told
+        self._stop = stop
         self._running: dict[int, _Running] = {}
         self._seconds = [
             record.seconds for record in study.records() if record.seconds is not None and record.state == "complete"
@@ -104,7 +114,7 @@ class Search:
                 self._give_back(number)
 
     def _submit(self) -> None:
-        while self._executor.capacity() and self._has_time():
+        while self._executor.capacity() and self._may_start():
             claim = self._study.claim(self._budget.n_trials)
             if claim is None:
                 return
@@ -112,14 +122,17 @@ class Search:
 
     def _waits_for_others(self) -> bool:
         n_trials = self._budget.n_trials
-        return n_trials is not None and self._has_time() and self._study.awaits_others(n_trials)
+        return n_trials is not None and self._may_start() and self._study.awaits_others(n_trials)
 
     def _start(self, claim: Claim, attempt: int) -> None:
         deadline = self._budget.deadline - self._budget.reserve(self._seconds)
         self._running[claim.number] = _Running(claim, attempt, deadline, time.perf_counter())
         self._executor.submit(Ticket(claim.number, claim.config, claim.seed, deadline))
 
-    def _has_time(self) -> bool:
+    def _may_start(self) -> bool:
+        """Return whether there is time for a trial, and nobody wants an end, here or through the study."""
+        if self._stop() or self._study.is_stopped():
+            return False
         return time.time() < self._budget.deadline - self._budget.reserve(self._seconds) - self._foreseen()
 
     def _foreseen(self) -> float:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -11,10 +13,10 @@ from optuna.storages import BaseStorage
 from autotune.errors import StudyMismatchError
 from autotune.registry import unknown_name
 from autotune.spaces.space import Config, Space
-from autotune.study.identity import IDENTITY, SEED, check_identity, describe, was_left_bare
+from autotune.study.identity import IDENTITY, SEED, VERSIONS, check_identity, describe, was_left_bare
 from autotune.study.mirror import quiet_optuna
-from autotune.study.records import TrialRecord
-from autotune.study.rows import record_of
+from autotune.study.records import TrialRecord, ranked
+from autotune.study.rows import OWNER, records_of
 from autotune.study.strategies import Pruner
 from autotune.study.study import TuningStudy
 
@@ -84,8 +86,8 @@ def stored_seed(storage: BaseStorage, name: str) -> int | None:
     return None if seed is None else int(seed)
 
 
-def read_records(storage: BaseStorage, name: str) -> tuple[tuple[TrialRecord, ...], Mapping[str, str], bool]:
-    """Return a study's records, the identity that it was made with, and whether larger scores are better.
+def load_study(storage: BaseStorage, name: str) -> optuna.Study:
+    """Return a study as it stands, to be read.
 
     Raises
     ------
@@ -95,7 +97,59 @@ def read_records(storage: BaseStorage, name: str) -> tuple[tuple[TrialRecord, ..
     names = optuna.study.get_all_study_names(storage)
     if name not in names:
         raise unknown_name("study in this storage", name, names)
-    study = optuna.load_study(storage=storage, study_name=name)
+    return optuna.load_study(storage=storage, study_name=name)
+
+
+def read_records(storage: BaseStorage, name: str) -> tuple[tuple[TrialRecord, ...], Mapping[str, str], bool]:
+    """Return a study's records, the identity that it was made with, and whether larger scores are better.
+
+    Raises
+    ------
+    UnknownNameError
+        When the storage holds no such study.
+    """
+    study = load_study(storage, name)
     maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
-    records = tuple(record_of(trial) for trial in study.get_trials(deepcopy=False))
-    return records, study.user_attrs.get(IDENTITY, {}), maximize
+    return records_of(study), study.user_attrs.get(IDENTITY, {}), maximize
+
+
+def summary(study: optuna.Study) -> dict[str, Any]:
+    """Return how a study stands, as plain values: its name, metric, trials by state, and its best score."""
+    maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
+    records = ranked(records_of(study), maximize=maximize)
+    best = records[0] if records and records[0].state == "complete" else None
+    identity = study.user_attrs.get(IDENTITY, {})
+    return {
+        "study_name": study.study_name,
+        "metric": identity.get("metric", "score").partition(" ")[0],
+        "maximize": maximize,
+        "trials": dict(Counter(record.state for record in records)),
+        "best_trial": None if best is None else best.number,
+        "best_score": None if best is None else best.score,
+        "identity": dict(identity),
+        "versions": study.user_attrs.get(VERSIONS, {}),
+    }
+
+
+def summaries(storage: BaseStorage) -> list[dict[str, Any]]:
+    """Return how each study of a storage stands, by name; those with several objectives are left out."""
+    names = sorted(optuna.study.get_all_study_names(storage))
+    found = (optuna.load_study(storage=storage, study_name=name) for name in names)
+    return [summary(study) for study in found if len(study.directions) == 1]
+
+
+def running_trials(study: optuna.Study) -> list[dict[str, Any]]:
+    """Return who runs what: number, owner, for how many seconds, and the last rung that was written."""
+    running = []
+    for row in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+        rung, score = max(row.intermediate_values.items(), default=(None, None))
+        started = row.datetime_start or datetime.now()
+        owner = row.user_attrs.get(OWNER) or "nobody: it was given back"
+        seconds = (datetime.now() - started).total_seconds()
+        running.append({"number": row.number, "owner": owner, "seconds": seconds, "rung": rung, "score": score})
+    return running
+
+
+def delete_study(study: optuna.Study) -> None:
+    """Delete a study with all its rows."""
+    optuna.delete_study(study_name=study.study_name, storage=study._storage)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from optuna.study._constrained_optimization import _CONSTRAINTS_KEY
 from optuna.trial import FrozenTrial, TrialState
@@ -11,6 +11,9 @@ from optuna.trial import FrozenTrial, TrialState
 from autotune.spaces.ranges import frozen_value
 from autotune.spaces.space import Config
 from autotune.study.records import TrialRecord
+
+if TYPE_CHECKING:
+    import optuna
 
 OWNER = "autotune:owner"
 """Who runs the trial; empty where it was given back."""
@@ -51,3 +54,8 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
         reason="cut at the deadline" if outcome["cut"] else "",
         **common,
     )
+
+
+def records_of(study: optuna.Study) -> tuple[TrialRecord, ...]:
+    """Return what a study's rows say, by number."""
+    return tuple(record_of(row) for row in study.get_trials(deepcopy=False))

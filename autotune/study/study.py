@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autotune.spaces.draws import enumerate_learner
 from autotune.spaces.space import Config, Space
+from autotune.study.identity import n_stops
 from autotune.study.ledger import Ending, Ledger, PlainLedger, Proposal
 from autotune.study.mirror import Mirror
 from autotune.study.owner import is_dead, is_of_this_host
@@ -36,6 +37,9 @@ LISTED_AT_MOST = 10_000
 
 STALE_SECONDS = 1.0
 """How old what is known of other processes' trials may be, and how long a rung may wait to be written."""
+
+STOPS_SECONDS = 2.0
+"""How often it is looked whether somebody has asked for a stop."""
 
 LEASES_SECONDS = 10.0
 """How often the leases of other hosts' trials are looked at."""
@@ -113,6 +117,7 @@ class TuningStudy:
         self._mirror = Mirror(study)
         self._sampler_attrs = self._mirror.sampler_attrs()
         self._merged = self._leases_seen = 0.0
+        self._n_stops, self._stops_seen, self._stopped = n_stops(study), time.monotonic(), False
         self._merge()
 
     @property
@@ -157,6 +162,13 @@ class TuningStudy:
         assert config is not None
         self._running[number] = _Running(config, set(row.intermediate_values))
         return Claim(number, config, trial_seed(self.seed, number, "model"))
+
+    def is_stopped(self) -> bool:
+        """Return whether somebody has asked all who work at the study to stop, since it was joined here."""
+        if time.monotonic() - self._stops_seen > STOPS_SECONDS:
+            self._stops_seen = time.monotonic()
+            self._stopped = n_stops(self.optuna) > self._n_stops
+        return self._stopped
 
     def awaits_others(self, limit: int | None) -> bool:
         """Return whether other processes still run trials that count towards the limit."""
