@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from autotune.spaces.draws import enumerate_learner
 from autotune.spaces.space import Config, Space
+from autotune.study.drafting import Drafter
 from autotune.study.identity import n_stops
 from autotune.study.ledger import Ending, Ledger, PlainLedger, Proposal
 from autotune.study.mirror import Mirror
 from autotune.study.owner import is_dead, is_of_this_host
-from autotune.study.propose import config_key, propose
-from autotune.study.records import TrialRecord, beaten_learners, ranked
-from autotune.study.rows import CONFIG, CONSTRAINT, FINISHED, OUTCOME, OWNER, record_of
+from autotune.study.records import TrialRecord, ranked
+from autotune.study.rows import CONSTRAINT, OUTCOME, OWNER, record_of
 from autotune.study.rungs import Rungs
 from autotune.study.sql_ledger import TESTED, SqlLedger
 from autotune.study.storage import database_of
 from autotune.study.strategies import Pruner, trial_seed
-from autotune.study.suggest import as_suggestions, from_values, suggest
+from autotune.study.suggest import from_values, suggest
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -32,11 +31,11 @@ if TYPE_CHECKING:
 
 BASELINE = "autotune:baseline"
 LOOKS = "autotune:looks"
-LISTED_AT_MOST = 10_000
-"""A finite space of no more configurations is tried without repetition until none is left."""
-
 STALE_SECONDS = 1.0
 """How old what is known of other processes' trials may be, and how long a rung may wait to be written."""
+
+MERGING_PAUSE = 20.0
+"""Before an ask, others' trials are merged unless the last merge is less than so many times its own length ago."""
 
 STOPS_SECONDS = 2.0
 """How often it is looked whether somebody has asked for a stop."""
@@ -99,24 +98,18 @@ class TuningStudy:
         self.space = space
         self.seed = seed
         self.maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
-        self._sampler = sampler
-        self._accepts = accepts
+        self._drafter = Drafter(space, sampler, accepts, seed)
         self._rungs = Rungs(pruner, maximize=self.maximize)
-        self._first = space.first_configurations()
-        finite = {learner: enumerate_learner(space, learner, LISTED_AT_MOST) for learner in space.learners}
-        self._listed = {
-            learner: [config for config in configs if accepts(config)]
-            for learner, configs in finite.items()
-            if configs is not None
-        }
         self._running: dict[int, _Running] = {}
         self._best: TrialRecord | None = None
+        self._records: dict[int, TrialRecord] = {}
+        self._others: set[int] = set()
         self._lost: list[int] = []
         self._proposal = Proposal({}, {})
         self._ledger = _ledger_of(study, say)
         self._mirror = Mirror(study)
         self._sampler_attrs = self._mirror.sampler_attrs()
-        self._merged = self._leases_seen = 0.0
+        self._merged = self._leases_seen = self._merging_seconds = 0.0
         self._n_stops, self._stops_seen, self._stopped = n_stops(study), time.monotonic(), False
         self._merge()
 
@@ -129,7 +122,7 @@ class TuningStudy:
     def n_finished(self) -> int:
         """Number of COMPLETE and PRUNED trials."""
         self._merge(STALE_SECONDS)
-        return sum(row.state in FINISHED for row in self._mirror.rows())
+        return len(self._records)
 
     def claim(self, limit: int | None = None) -> Claim | None:
         """Take a trial: one that its owner left behind, or else a new one.
@@ -144,7 +137,7 @@ class TuningStudy:
         Claim or None
             None when the limit is reached or every configuration has been tried.
         """
-        self._merge()
+        self._merge(min(STALE_SECONDS, MERGING_PAUSE * self._merging_seconds))
         number = self._left_behind()
         if number is None and not self.is_exhausted:
             number = self._ledger.claim(self._propose, limit)
@@ -160,6 +153,7 @@ class TuningStudy:
             self._mirror.describe(number, self._proposal)
             config = self._read(row)
         assert config is not None
+        self._drafter.note(number, config)
         self._running[number] = _Running(config, set(row.intermediate_values))
         return Claim(number, config, trial_seed(self.seed, number, "model"))
 
@@ -173,19 +167,12 @@ class TuningStudy:
     def awaits_others(self, limit: int | None) -> bool:
         """Return whether other processes still run trials that count towards the limit."""
         self._merge(STALE_SECONDS)
-        return any(
-            row.state == TrialState.RUNNING and row.number not in self._running and OWNER in row.user_attrs
-            for row in self._mirror.rows()[:limit]
-        )
+        return any(limit is None or number < limit for number in self._others)
 
     @property
     def is_exhausted(self) -> bool:
         """Whether the space is finite and each of its configurations has been tried, or is being tried."""
-        return len(self._tried_out(self._known())) == len(self.space.learners)
-
-    def _tried_out(self, known: Collection[str]) -> set[str]:
-        """Return the learners of which every configuration is known."""
-        return {learner for learner, configs in self._listed.items() if all(config_key(c) in known for c in configs)}
+        return self._drafter.is_exhausted
 
     def may_go_on(self, number: int, progress: Progress, first_rung: float) -> bool:
         """Remember what a running trial has reached and judge it."""
@@ -223,7 +210,7 @@ class TuningStudy:
 
     def records(self) -> tuple[TrialRecord, ...]:
         """Return what the study holds, in the order of the trials' numbers."""
-        return tuple(record_of(row) for row in self._mirror.rows())
+        return tuple(self._records.get(row.number) or record_of(row) for row in self._mirror.rows())
 
     def best(self) -> TrialRecord | None:
         """Return the complete trial with the best score, the earliest of equals."""
@@ -240,7 +227,7 @@ class TuningStudy:
         """Return what there is to say of the search: that nothing was left to try, or what was taken over."""
         lines = []
         if self.is_exhausted:
-            count = sum(map(len, self._listed.values()))
+            count = self._drafter.n_listed
             lines.append(f"all {count} configurations of the space have been tried: the search ended with them")
         if self._lost:
             numbers = ", ".join(map(str, self._lost))
@@ -262,30 +249,39 @@ class TuningStudy:
         """Take over what other processes have written, if what is known is older than so many seconds."""
         if older_than and time.monotonic() - self._merged < older_than:
             return
-        self._merged = time.monotonic()
+        started = time.monotonic()
         for row in self._ledger.news():
-            if row.number in self._running:
-                continue
-            self._mirror.put(row)
-            record = record_of(self._mirror.row(row.number))
-            if record.state != "running":
-                self._remember(record)
-            elif record.config is not None:
-                for rung, score in (record.rungs or {}).items():
-                    self._rungs.reached(record.config.learner, record.number, rung, score)
+            if row.number not in self._running:
+                self._mirror.put(row)
+                self._heard(self._mirror.row(row.number))
+        self._merged = time.monotonic()
+        self._merging_seconds = self._merged - started
+
+    def _heard(self, row: FrozenTrial) -> None:
+        """Note what another process has claimed, reached or finished."""
+        record = record_of(row)
+        if record.state != "running":
+            self._others.discard(row.number)
+            self._remember(record)
+            return
+        if OWNER in row.user_attrs:
+            self._others.add(row.number)
+        self._drafter.note(row.number, record.config)
+        for rung, score in (record.rungs or {}).items() if record.config else ():
+            assert record.config is not None
+            self._rungs.reached(record.config.learner, record.number, rung, score)
 
     def _left_behind(self) -> int | None:
         """Take over a RUNNING row whose owner is gone: it keeps its number and its parameters."""
         look_at_leases = time.monotonic() - self._leases_seen > LEASES_SECONDS
-        for row in self._mirror.rows():
-            owner = row.user_attrs.get(OWNER)
-            if row.state != TrialState.RUNNING or row.number in self._running or owner is None:
-                continue
+        for number in sorted(self._others):
+            owner = self._mirror.row(number).user_attrs[OWNER]
             far = owner != "" and not is_of_this_host(owner)
             if far and look_at_leases:
                 self._leases_seen = time.monotonic()
-            if (look_at_leases if far else is_dead(owner)) and self._ledger.adopt(row.number):
-                return row.number
+            if (look_at_leases if far else is_dead(owner)) and self._ledger.adopt(number):
+                self._others.discard(number)
+                return number
         return None
 
     def _propose(self, number: int) -> Proposal | None:
@@ -296,35 +292,9 @@ class TuningStudy:
         return None if known.user_attrs or known.params else self._drafted(number)
 
     def _drafted(self, number: int) -> Proposal:
-        """Give a row of the mirror its configuration."""
-        row = self._mirror.row(number)
-        if number < len(self._first):
-            config = self._first[number]
-        else:
-            known = self._known(but=number) if self._listed else set()
-            several = len(self.space.learners) > 1
-            beaten = beaten_learners(self.records(), maximize=self.maximize) if several else set()
-            done = self._tried_out(known)
-            if not set(self.space.learners) - beaten - done:
-                beaten = set()
-            config = propose(
-                self._mirror.study,
-                self.space,
-                self._sampler,
-                row,
-                seed=self.seed,
-                accepts=self._accepts,
-                known=known,
-                listed=[config for configs in self._listed.values() for config in configs],
-                avoided=beaten | done,
-            )
-        values, params = as_suggestions(config, self.space), {}
-
-        def ask(path: str, distribution: Any, parameter: Any) -> Any:
-            params[path] = (values[path], distribution)
-            return values[path]
-
-        self._proposal = Proposal(params, {CONFIG: suggest(ask, self.space).flat()})
+        """Give a row a configuration, which is not written yet."""
+        row, study = self._mirror.row(number), self._mirror.study
+        self._proposal = self._drafter.draft(study, row, self.records, maximize=self.maximize)
         return self._proposal
 
     def _keep_sampler_attrs(self) -> None:
@@ -341,11 +311,6 @@ class TuningStudy:
             return suggest(from_values(row.params), self.space)
         except KeyError:
             return None
-
-    def _known(self, but: int | None = None) -> set[str]:
-        """Return the keys of all configurations that were tried or are being tried."""
-        configs = (self._read(row) for row in self._mirror.rows() if row.number != but)
-        return {config_key(config) for config in configs if config is not None}
 
     def _reach(self, number: int, progress: Progress) -> None:
         """Note what a trial has reached; a second attempt reaches again what the first one wrote."""
@@ -377,6 +342,8 @@ class TuningStudy:
         return record
 
     def _remember(self, record: TrialRecord) -> None:
+        self._records[record.number] = record
+        self._drafter.note(record.number, record.config)
         self._rungs.finished(record)
         if record.state == "complete":
             known = [record] if self._best is None else [self._best, record]

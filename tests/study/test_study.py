@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,7 +68,7 @@ def test_each_trial_has_a_sampler_made_from_its_number() -> None:
         return optuna.samplers.RandomSampler(seed=seed)
 
     study = join(open_storage(None))
-    study._sampler = sampler
+    study._drafter._sampler = sampler
     for _ in range(4):
         study.claim()
     assert made == [trial_seed(0, 2, "sampler"), trial_seed(0, 3, "sampler")]
@@ -191,6 +192,7 @@ def test_what_others_finish_is_known_to_the_next_claim(storage: BaseStorage) -> 
     other.may_go_on(0, Progress(0, 1.0, 0.6), 1.0)
     study.claim()
     other.complete(0, evaluation(0.9))
+    time.sleep(STALE_SECONDS)
     study.claim()
     best = study.best()
     assert best is not None and (best.number, best.score) == (0, 0.9)
