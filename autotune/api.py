@@ -31,6 +31,10 @@ def tune(
     test_size: Any = DEFAULTS.test_size,
     sampler: Any = DEFAULTS.sampler,
     pruner: Any = DEFAULTS.pruner,
+    trial_timeout: Any = DEFAULTS.trial_timeout,
+    memory_limit: Any = DEFAULTS.memory_limit,
+    patience: int | None = DEFAULTS.patience,
+    target_score: float | None = DEFAULTS.target_score,
     n_jobs: int = DEFAULTS.n_jobs,
     storage: Any = DEFAULTS.storage,
     study_name: str | None = DEFAULTS.study_name,
@@ -54,8 +58,9 @@ def tune(
         The target, when it is no column of `data`.
     target : str, optional
         Name of the target column; needed without `y`.
-    task, metric, space, model, n_trials, timeout, cv, test_size, sampler, pruner, n_jobs, storage, study_name, \
-random_state, groups, time, positive, sample_weight, ensemble, refit, device, progress
+    task, metric, space, model, n_trials, timeout, cv, test_size, sampler, pruner, \
+trial_timeout, memory_limit, patience, target_score, n_jobs, storage, study_name, random_state, groups, time, \
+positive, sample_weight, ensemble, refit, device, progress
         The settings; `autotune.settings.Settings` says what each means, and so does ``tune run --help``.
 
     Returns
@@ -91,6 +96,10 @@ def optimize(
     timeout: Any = DEFAULTS.timeout,
     sampler: Any = DEFAULTS.sampler,
     pruner: Any = DEFAULTS.pruner,
+    trial_timeout: Any = DEFAULTS.trial_timeout,
+    memory_limit: Any = DEFAULTS.memory_limit,
+    patience: int | None = DEFAULTS.patience,
+    target_score: float | None = DEFAULTS.target_score,
     n_jobs: int = DEFAULTS.n_jobs,
     storage: Any = DEFAULTS.storage,
     study_name: str | None = DEFAULTS.study_name,
@@ -108,7 +117,8 @@ def optimize(
         Parameters by name, or whatever `tune` takes as a space.
     direction : {"minimize", "maximize"}
         Which scores are better.
-    n_trials, timeout, sampler, pruner, n_jobs, storage, study_name, random_state, progress
+    n_trials, timeout, sampler, pruner, trial_timeout, memory_limit, patience, target_score, n_jobs, storage, \
+study_name, random_state, progress
         As for `tune`.
 
     Returns

@@ -141,7 +141,10 @@ def demo(**given: Any) -> None:
     _say_next(report, TABLE, again, MODEL)
 
 
-OPTIMIZING = ("n_trials", "timeout", "sampler", "pruner", "n_jobs", "storage", "study_name", "random_state", "progress")
+OPTIMIZING = (
+    *("n_trials", "timeout", "sampler", "pruner", "trial_timeout", "memory_limit", "patience", "target_score"),
+    *("n_jobs", "storage", "study_name", "random_state", "progress"),
+)
 """The settings that an objective without a table has, beside its space."""
 
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotune.errors import NoSuccessfulTrialError, SettingsError
 from autotune.execution.coordinator import Budget, Search
-from autotune.execution.pool import Processes
-from autotune.execution.serial import Serial
+from autotune.execution.places import executor_of
 from autotune.execution.work import OfObjective
 from autotune.learners.custom import describe_model, is_flat
 from autotune.objective import Objective
@@ -147,7 +146,15 @@ def run_objective(
     n_jobs, resources = resources_of(settings)
     study, seed = _open(settings, objective, space, watch)
     deadline = float("inf") if settings.timeout is None else started + settings.timeout
-    budget = Budget(trial_budget(settings), deadline, n_folds=1, n_refits=0)
+    budget = Budget(
+        trial_budget(settings),
+        deadline,
+        n_folds=1,
+        n_refits=0,
+        trial_timeout=settings.trial_timeout,
+        patience=settings.patience,
+        target_score=settings.target_score,
+    )
     better = "larger" if objective.maximize else "smaller"
     title = f"{study.name}: {better} is better"
     try:
@@ -156,7 +163,7 @@ def run_objective(
         watch.joined(study.records())
         if budget.n_trials is None or study.n_finished < budget.n_trials:
             work = OfObjective(objective)
-            executor = Serial(work) if n_jobs == 1 else Processes(n_jobs, work, resources.threads)
+            executor = executor_of(work, n_jobs, resources.threads, settings)
             with closing(executor):
                 Search(study, executor, budget, lambda record, _: watch.told(record, study.best()), stop).run()
     finally:

@@ -22,8 +22,7 @@ from autotune.errors import DataError, NoSuccessfulTrialError, RefitError
 from autotune.evaluation import cross_validate, fit, make_cohort, make_member
 from autotune.execution.coordinator import REFIT_RESERVE, Budget, Search
 from autotune.execution.events import Executor, Failed, attempt
-from autotune.execution.pool import Processes
-from autotune.execution.serial import Serial
+from autotune.execution.places import executor_of
 from autotune.execution.work import OnFolds
 from autotune.learners.declared import takes
 from autotune.learners.protocol import Model, Resources
@@ -114,7 +113,15 @@ def search(plan: Plan, study: TuningStudy, watch: Watcher, stop: Callable[[], bo
             library.add(record, evaluation.predictions)
         watch.told(record, study.best())
 
-    budget = Budget(plan.n_trials, plan.deadline, len(plan.folds), n_refits=_n_refits(plan))
+    budget = Budget(
+        plan.n_trials,
+        plan.deadline,
+        len(plan.folds),
+        n_refits=_n_refits(plan),
+        trial_timeout=plan.settings.trial_timeout,
+        patience=plan.settings.patience,
+        target_score=plan.settings.target_score,
+    )
     if plan.n_trials is None or study.n_finished < plan.n_trials:
         with closing(_executor(plan)) as executor:
             Search(study, executor, budget, told, stop).run()
@@ -237,7 +244,7 @@ def _baseline_score(plan: Plan) -> float:
 
 def _executor(plan: Plan) -> Executor:
     work = OnFolds(plan.search, plan.folds, plan.metric, plan.resources, plan.learners)
-    return Serial(work) if plan.n_jobs == 1 else Processes(plan.n_jobs, work, plan.resources.threads)
+    return executor_of(work, plan.n_jobs, plan.resources.threads, plan.settings)
 
 
 def _winner(plan: Plan, study: TuningStudy) -> tuple[TrialRecord, tuple[str, ...]]:

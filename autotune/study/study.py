@@ -102,6 +102,7 @@ class TuningStudy:
         self._rungs = Rungs(pruner, maximize=self.maximize)
         self._running: dict[int, _Running] = {}
         self._best: TrialRecord | None = None
+        self.ended = ""
         self._records: dict[int, TrialRecord] = {}
         self._others: set[int] = set()
         self._lost: list[int] = []
@@ -123,6 +124,10 @@ class TuningStudy:
         """Number of COMPLETE and PRUNED trials."""
         self._merge(STALE_SECONDS)
         return len(self._records)
+
+    def n_finished_after(self, number: int) -> int:
+        """Return how many finished trials have a larger number."""
+        return sum(each > number for each in self._records)
 
     def claim(self, limit: int | None = None) -> Claim | None:
         """Take a trial: one that its owner left behind, or else a new one.
@@ -162,6 +167,8 @@ class TuningStudy:
         if time.monotonic() - self._stops_seen > STOPS_SECONDS:
             self._stops_seen = time.monotonic()
             self._stopped = n_stops(self.optuna) > self._n_stops
+            if self._stopped:
+                self.ended = "the search ended because somebody asked all who work at the study to stop"
         return self._stopped
 
     def awaits_others(self, limit: int | None) -> bool:
@@ -225,7 +232,7 @@ class TuningStudy:
 
     def notes(self) -> tuple[str, ...]:
         """Return what there is to say of the search: that nothing was left to try, or what was taken over."""
-        lines = []
+        lines = [self.ended] if self.ended else []
         if self.is_exhausted:
             count = self._drafter.n_listed
             lines.append(f"all {count} configurations of the space have been tried: the search ended with them")

@@ -19,7 +19,7 @@ from autotune.study.opening import open_study, read_records, stored_seed
 from autotune.study.rows import CONFIG, OWNER
 from autotune.study.storage import open_storage
 from autotune.study.strategies import PRUNERS, find_pruner, find_sampler, trial_seed
-from autotune.study.study import STALE_SECONDS, TuningStudy
+from autotune.study.study import BASELINE, STALE_SECONDS, TuningStudy
 
 SPACE = Space({"linear": {"C": Float(0.1, 10.0, log=True)}}, starts=[Config("linear", {"C": 5.0})])
 IDENTITY = {"space": "linear 1", "table": "2", "target": "y (binary)", "metric": "roc_auc", "folds": "default"}
