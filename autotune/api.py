@@ -31,6 +31,10 @@ def tune(
     test_size: Any = DEFAULTS.test_size,
     sampler: Any = DEFAULTS.sampler,
     pruner: Any = DEFAULTS.pruner,
+    trial_timeout: Any = DEFAULTS.trial_timeout,
+    memory_limit: Any = DEFAULTS.memory_limit,
+    patience: int | None = DEFAULTS.patience,
+    target_score: float | None = DEFAULTS.target_score,
     n_jobs: int = DEFAULTS.n_jobs,
     storage: Any = DEFAULTS.storage,
     study_name: str | None = DEFAULTS.study_name,
@@ -54,8 +58,9 @@ def tune(
         The target, when it is no column of `data`.
     target : str, optional
         Name of the target column; needed without `y`.
-    task, metric, space, model, n_trials, timeout, cv, test_size, sampler, pruner, n_jobs, storage, study_name, \
-random_state, groups, time, positive, sample_weight, ensemble, refit, device, progress
+    task, metric, space, model, n_trials, timeout, cv, test_size, sampler, pruner, \
+trial_timeout, memory_limit, patience, target_score, n_jobs, storage, study_name, random_state, groups, time, \
+positive, sample_weight, ensemble, refit, device, progress
         The settings; `autotune.settings.Settings` says what each means, and so does ``tune run --help``.
 
     Returns
@@ -91,6 +96,10 @@ def optimize(
     timeout: Any = DEFAULTS.timeout,
     sampler: Any = DEFAULTS.sampler,
     pruner: Any = DEFAULTS.pruner,
+    trial_timeout: Any = DEFAULTS.trial_timeout,
+    memory_limit: Any = DEFAULTS.memory_limit,
+    patience: int | None = DEFAULTS.patience,
+    target_score: float | None = DEFAULTS.target_score,
     n_jobs: int = DEFAULTS.n_jobs,
     storage: Any = DEFAULTS.storage,
     study_name: str | None = DEFAULTS.study_name,
@@ -108,7 +117,8 @@ def optimize(
         Parameters by name, or whatever `tune` takes as a space.
     direction : {"minimize", "maximize"}
         Which scores are better.
-    n_trials, timeout, sampler, pruner, n_jobs, storage, study_name, random_state, progress
+    n_trials, timeout, sampler, pruner, trial_timeout, memory_limit, patience, target_score, n_jobs, storage, \
+study_name, random_state, progress
         As for `tune`.
 
     Returns
@@ -134,7 +144,14 @@ def optimize(
     return optimize_with(settings, objective, direction=direction, started=started)
 
 
-def optimize_with(settings: Settings, objective: Any, *, direction: str, started: float) -> Optimization:
+def optimize_with(
+    settings: Settings,
+    objective: Any,
+    *,
+    direction: str,
+    started: float,
+    stop: Callable[[], bool] = lambda: False,
+) -> Optimization:
     """Run an objective: what every door does once it has settings.
 
     Parameters
@@ -145,12 +162,22 @@ def optimize_with(settings: Settings, objective: Any, *, direction: str, started
         As for `optimize`.
     started : float
         When the call began, on the clock of `time.time`.
+    stop : callable
+        Asked before each trial whether to end the search.
     """
-    return run_objective(objective, settings, direction=direction, started=started, watch=_watcher(settings))
+    watch = _watcher(settings)
+    return run_objective(objective, settings, direction=direction, started=started, watch=watch, stop=stop)
 
 
 def tune_with(
-    settings: Settings, data: Any, y: Any = None, *, target: str | None, started: float, lone_rows: bool = False
+    settings: Settings,
+    data: Any,
+    y: Any = None,
+    *,
+    target: str | None,
+    started: float,
+    lone_rows: bool = False,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Report:
     """Read the table, plan, run: what every door does once it has settings.
 
@@ -164,6 +191,8 @@ def tune_with(
         When the call began, on the clock of `time.time`.
     lone_rows : bool
         Whether a class may have a single row.
+    stop : callable
+        Asked before each trial whether to end the search.
     """
     before = clock.perf_counter()
     table = read_table(
@@ -178,7 +207,7 @@ def tune_with(
         lone_rows=lone_rows,
     )
     plan = make_plan(settings, table, started=started)
-    return run(plan, watch=_watcher(settings), reading_seconds=clock.perf_counter() - before)
+    return run(plan, watch=_watcher(settings), reading_seconds=clock.perf_counter() - before, stop=stop)
 
 
 def _watcher(settings: Settings) -> Watcher | None:

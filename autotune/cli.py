@@ -1,4 +1,4 @@
-"""The command line: ``tune run``, ``demo``, ``leaderboard``, ``best``, ``predict`` and ``spaces``.
+"""The command line: ``tune run``, ``demo``, ``leaderboard``, ``best``, ``predict``, ``spaces``; more in its neighbours.
 
 Results go to stdout, all else to stderr. The exit code is 0 when all is done, 1 when the run failed, 2 when the command
 or its input was wrong, 130 when it was interrupted. Nothing heavy is imported before it is used.
@@ -22,10 +22,11 @@ import click
 
 from autotune import __version__
 from autotune.data.writers import find_writer, write_table
-from autotune.errors import AutotuneError, NoSuccessfulTrialError, PlugInError, SettingsError, StorageError, StudyError
+from autotune.errors import AutotuneError, NoSuccessfulTrialError, PlugInError, StorageError, StudyError
 from autotune.settings import DEFAULTS, DOOR_DEFAULTS, Settings, make_settings
-from autotune.shell import check_folder, stdin_as_file, typed
+from autotune.shell import Interrupts, check_folder, stdin_as_file, typed
 from autotune.space_commands import space_commands
+from autotune.study_commands import STUDY_COMMANDS, find_study, plain_trial, study_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,7 +141,10 @@ def demo(**given: Any) -> None:
     _say_next(report, TABLE, again, MODEL)
 
 
-OPTIMIZING = ("n_trials", "timeout", "sampler", "pruner", "n_jobs", "storage", "study_name", "random_state", "progress")
+OPTIMIZING = (
+    *("n_trials", "timeout", "sampler", "pruner", "trial_timeout", "memory_limit", "patience", "target_score"),
+    *("n_jobs", "storage", "study_name", "random_state", "progress"),
+)
 """The settings that an objective without a table has, beside its space."""
 
 
@@ -175,32 +179,23 @@ def optimize(
     """
     started = time.time()
     settings = make_settings("cli", space=_changed(space, None, sets, fixes), **given)
-    with redirect_stdout(sys.stderr):
+    with redirect_stdout(sys.stderr), Interrupts() as stop:
         from autotune.api import optimize_with
         from autotune.learners.loading import load_model
 
         function = load_model(objective, "OBJECTIVE", "objective")
-        found = optimize_with(settings, function, direction=direction, started=started)
+        found = optimize_with(settings, function, direction=direction, started=started, stop=stop)
     click.echo(json.dumps(found.to_dict(), default=str, indent=2) if as_json else str(found))
 
 
-def _study_options(command: C) -> C:
-    """Give a command the options that name a study."""
-    storage = DOOR_DEFAULTS["cli"]["storage"]
-    command = click.option("--json", "as_json", is_flag=True, help="print JSON")(command)
-    command = click.option("--study-name", help="the study; not needed when the storage holds only one")(command)
-    help_text = "SQLite file or database URL"
-    return click.option("--storage", default=storage, show_default=True, help=help_text)(command)
-
-
 @main.command()
-@_study_options
+@study_options
 @click.option("-n", "limit", type=click.IntRange(min=1), default=20, show_default=True, help="how many rows to show")
 def leaderboard(storage: str, study_name: str | None, as_json: bool, limit: int) -> None:
     """Show a study's trials, best first; it may still be running."""
     name, records, maximize = _read_study(storage, study_name)
     if as_json:
-        trials = [_trial(record) for record in records[:limit]]
+        trials = [plain_trial(record) for record in records[:limit]]
         click.echo(json.dumps({"study_name": name, "maximize": maximize, "trials": trials}, default=str, indent=2))
         return
     from autotune.console import show_leaderboard
@@ -210,13 +205,13 @@ def leaderboard(storage: str, study_name: str | None, as_json: bool, limit: int)
 
 
 @main.command()
-@_study_options
+@study_options
 def best(storage: str, study_name: str | None, as_json: bool) -> None:
     """Show the best configuration of a study."""
     name, records, _ = _read_study(storage, study_name)
     if not records or records[0].state != "complete":
         raise NoSuccessfulTrialError(f"none of its {len(records)} trials is complete", f"study {name!r}", "tune run")
-    trial = _trial(records[0])
+    trial = plain_trial(records[0])
     if as_json:
         click.echo(json.dumps({"study_name": name, **trial}, default=str, indent=2))
         return
@@ -271,6 +266,8 @@ def spaces(name: str | None) -> None:
 
 
 main.add_command(space_commands)
+for each in STUDY_COMMANDS:
+    main.add_command(each)
 
 
 def _changed(space: str | None, model: str | None, sets: tuple[str, ...], fixes: tuple[str, ...]) -> Any:
@@ -292,12 +289,12 @@ def _tune(data: str, target: str | None, saved: str | None, given: Mapping[str, 
     if saved is not None:
         check_folder(saved, "--save")
     try:
-        with redirect_stdout(sys.stderr), warnings.catch_warnings(), stdin_as_file(data) as path:
+        with redirect_stdout(sys.stderr), warnings.catch_warnings(), stdin_as_file(data) as path, Interrupts() as stop:
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")  # third parties' warnings; ours stand in the report
             from autotune.api import tune_with
 
-            report = tune_with(settings, path, target=target, started=started)
+            report = tune_with(settings, path, target=target, started=started, stop=stop)
     except KeyboardInterrupt:
         click.echo(f"\nthe study in {settings.storage} keeps every finished trial: the same command goes on", err=True)
         raise
@@ -340,45 +337,19 @@ def _say_next(report: Report, data: str, again: Mapping[str, Any], saved: str | 
 
 def _read_study(storage: str, study_name: str | None) -> tuple[str, list[TrialRecord], bool]:
     """Return a study's name, its trials, best first, and whether larger scores are better."""
-    path = Path(storage.removeprefix("sqlite:///"))
-    if ("://" not in storage or storage.startswith("sqlite:///")) and not path.is_file():
-        raise SettingsError(f"no storage {str(path)!r}", "--storage", "the file that tune run wrote")
+    study = find_study(storage, study_name)
+    from autotune.study.opening import summary
     from autotune.study.records import ranked
-    from autotune.study.storage import open_storage, redact
-    from autotune.study.study import read_records
+    from autotune.study.rows import records_of
 
-    if study_name is None:
-        names = _study_names(storage)
-        if len(names) != 1:
-            listed = "".join(f"\n    {name}" for name in names)
-            problem = f"the storage holds {len(names) or 'no'} studies{listed and ':'}{listed}"
-            raise SettingsError(problem, redact(storage), "--study-name NAME" if names else "tune run")
-        study_name = names[0]
-    records, _, maximize = read_records(open_storage(storage), study_name)
-    return study_name, ranked(records, maximize=maximize), maximize
+    maximize = summary(study)["maximize"]
+    return study.study_name, ranked(records_of(study), maximize=maximize), maximize
 
 
 def _study_names(storage: str) -> list[str]:
     from autotune.study.storage import open_storage, study_names
 
     return study_names(open_storage(storage))
-
-
-def _trial(record: TrialRecord) -> dict[str, Any]:
-    """Return a trial as plain values."""
-    from autotune.study.records import spread
-
-    return {
-        "number": record.number,
-        "state": record.state,
-        "score": record.score,
-        "sd": spread(record.fold_scores),
-        "fold_scores": list(record.fold_scores),
-        "step": record.step,
-        "seconds": record.seconds,
-        "params": record.config.flat() if record.config else {},
-        "reason": record.reason,
-    }
 
 
 def _predictions(report: Report, data: str) -> pd.DataFrame:

@@ -111,6 +111,10 @@ class Console:
             )
             self._live.start()
 
+    def said(self, line: str) -> None:
+        """Show the line."""
+        self._line((line, "yellow"))
+
     def over(self) -> None:
         """Give the terminal back as it was."""
         if self._live is not None:

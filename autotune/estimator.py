@@ -42,6 +42,10 @@ class _AutoTune(BaseEstimator):  # type: ignore[misc]  # scikit-learn carries no
         test_size: Any = _DOOR["test_size"],
         sampler: Any = DEFAULTS.sampler,
         pruner: Any = DEFAULTS.pruner,
+        trial_timeout: Any = DEFAULTS.trial_timeout,
+        memory_limit: Any = DEFAULTS.memory_limit,
+        patience: int | None = DEFAULTS.patience,
+        target_score: float | None = DEFAULTS.target_score,
         n_jobs: int = DEFAULTS.n_jobs,
         storage: Any = DEFAULTS.storage,
         study_name: str | None = DEFAULTS.study_name,
@@ -65,6 +69,10 @@ class _AutoTune(BaseEstimator):  # type: ignore[misc]  # scikit-learn carries no
         self.test_size = test_size
         self.sampler = sampler
         self.pruner = pruner
+        self.trial_timeout = trial_timeout
+        self.memory_limit = memory_limit
+        self.patience = patience
+        self.target_score = target_score
         self.n_jobs = n_jobs
         self.storage = storage
         self.study_name = study_name
@@ -172,8 +180,9 @@ class AutoTuneClassifier(ClassifierMixin, _AutoTune):  # type: ignore[misc]  # a
 
     Parameters
     ----------
-    task, metric, space, model, n_trials, timeout, cv, test_size, sampler, pruner, n_jobs, storage, study_name, \
-random_state, groups, time, positive, sample_weight, ensemble, refit, device, progress
+    task, metric, space, model, n_trials, timeout, cv, test_size, sampler, pruner, \
+trial_timeout, memory_limit, patience, target_score, n_jobs, storage, study_name, random_state, groups, time, \
+positive, sample_weight, ensemble, refit, device, progress
         The settings; `autotune.settings.Settings` says what each means. No test rows are set aside by default, since
         whoever fits an estimator holds them.
 
@@ -245,8 +254,9 @@ class AutoTuneRegressor(RegressorMixin, _AutoTune):  # type: ignore[misc]  # as 
 
     Parameters
     ----------
-    task, metric, space, model, n_trials, timeout, cv, test_size, sampler, pruner, n_jobs, storage, study_name, \
-random_state, groups, time, positive, sample_weight, ensemble, refit, device, progress
+    task, metric, space, model, n_trials, timeout, cv, test_size, sampler, pruner, \
+trial_timeout, memory_limit, patience, target_score, n_jobs, storage, study_name, random_state, groups, time, \
+positive, sample_weight, ensemble, refit, device, progress
         The settings; `autotune.settings.Settings` says what each means. No test rows are set aside by default, since
         whoever fits an estimator holds them.
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotune.errors import NoSuccessfulTrialError, SettingsError
 from autotune.execution.coordinator import Budget, Search
-from autotune.execution.pool import Processes
-from autotune.execution.serial import Serial
+from autotune.execution.places import executor_of
 from autotune.execution.work import OfObjective
 from autotune.learners.custom import is_flat
 from autotune.learners.makings import describe_model
@@ -21,10 +20,11 @@ from autotune.plan import digest, resources_of, seed_of
 from autotune.settings import Settings, trial_budget
 from autotune.spaces.catalog import find_space
 from autotune.spaces.space import Space
+from autotune.study.opening import open_study
 from autotune.study.records import TrialRecord, leaderboard
 from autotune.study.storage import open_storage
 from autotune.study.strategies import find_pruner, find_sampler
-from autotune.study.study import TuningStudy, open_study
+from autotune.study.study import TuningStudy
 from autotune.watcher import Opening, Silent, Watcher
 
 if TYPE_CHECKING:
@@ -107,7 +107,13 @@ class Optimization:
 
 
 def run_objective(
-    function: Callable[..., Any], settings: Settings, *, direction: str, started: float, watch: Watcher | None = None
+    function: Callable[..., Any],
+    settings: Settings,
+    *,
+    direction: str,
+    started: float,
+    watch: Watcher | None = None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Optimization:
     """Search the best configuration of a function.
 
@@ -123,6 +129,8 @@ def run_objective(
         When the call began, on the clock of `time.time`.
     watch : Watcher, optional
         Told what happens as it happens.
+    stop : callable
+        Asked before each trial whether to end the search.
 
     Raises
     ------
@@ -137,9 +145,17 @@ def run_objective(
     objective = Objective(function, direction == "maximize")
     space = _space(settings.space)
     n_jobs, resources = resources_of(settings)
-    study, seed = _open(settings, objective, space)
+    study, seed = _open(settings, objective, space, watch)
     deadline = float("inf") if settings.timeout is None else started + settings.timeout
-    budget = Budget(trial_budget(settings), deadline, n_folds=1, n_refits=0)
+    budget = Budget(
+        trial_budget(settings),
+        deadline,
+        n_folds=1,
+        n_refits=0,
+        trial_timeout=settings.trial_timeout,
+        patience=settings.patience,
+        target_score=settings.target_score,
+    )
     better = "larger" if objective.maximize else "smaller"
     title = f"{study.name}: {better} is better"
     try:
@@ -148,9 +164,9 @@ def run_objective(
         watch.joined(study.records())
         if budget.n_trials is None or study.n_finished < budget.n_trials:
             work = OfObjective(objective)
-            executor = Serial(work) if n_jobs == 1 else Processes(n_jobs, work, resources.threads)
+            executor = executor_of(work, n_jobs, resources.threads, settings)
             with closing(executor):
-                Search(study, executor, budget, lambda record, _: watch.told(record, study.best())).run()
+                Search(study, executor, budget, lambda record, _: watch.told(record, study.best()), stop).run()
     finally:
         watch.over()
     return _result(study, objective, seed, time.time() - started)
@@ -162,7 +178,7 @@ def _space(given: Any) -> Space:
     return find_space(given)
 
 
-def _open(settings: Settings, objective: Objective, space: Space) -> tuple[TuningStudy, int]:
+def _open(settings: Settings, objective: Objective, space: Space, watch: Watcher) -> tuple[TuningStudy, int]:
     sampler, pruner = find_sampler(settings.sampler), find_pruner(settings.pruner)
     storage = open_storage(settings.storage)
     identity = {
@@ -184,6 +200,7 @@ def _open(settings: Settings, objective: Objective, space: Space) -> tuple[Tunin
         identity=identity,
         seed=seed,
         versions={},
+        say=watch.said,
     )
     return study, seed
 

@@ -26,9 +26,9 @@ from autotune.metrics import Metric, resolve_metric
 from autotune.settings import DEFAULTS, Settings, trial_budget
 from autotune.spaces.document import MODEL
 from autotune.spaces.space import Space
+from autotune.study.opening import stored_seed
 from autotune.study.storage import open_storage
 from autotune.study.strategies import Pruner, find_pruner, find_sampler
-from autotune.study.study import stored_seed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -50,6 +50,12 @@ class Settings:
     )
     sampler: Any = _setting("tpe", "sampler: tpe, random, gp or qmc")
     pruner: Any = _setting("halving", "pruner: halving, median or none")
+    trial_timeout: Any = _setting(None, 'seconds, or a text such as "5m", after which a trial counts as failed')
+    memory_limit: Any = _setting(None, 'memory a trial may take, as "4GB" or in bytes; one that needs more fails alone')
+    patience: int | None = _setting(
+        None, "finished trials without a better one after which the search ends", flag="int"
+    )
+    target_score: float | None = _setting(None, "score at which the search ends", flag="float")
     n_jobs: int = _setting(1, "trials at a time, each in a process of its own; -1 for all cores", flag="int")
     storage: Any = _setting(None, "where the study lives: a database URL or the path of a SQLite file")
     study_name: str | None = _setting(None, "name of the study [default: made of what it is for, and a fingerprint]")
@@ -112,7 +118,9 @@ def make_settings(door: str, **given: Any) -> Settings:
         if name not in NAMES:
             raise unknown_name("setting", name, NAMES)
     words = {**DOOR_DEFAULTS[door], **{name: value for name, value in given.items() if value is not None}}
-    words["timeout"] = parse_duration(words.get("timeout"))
+    for name in ("timeout", "trial_timeout"):
+        words[name] = parse_duration(words.get(name), name)
+    words["memory_limit"] = parse_bytes(words.get("memory_limit"))
     settings = Settings(**words)
     _check(settings)
     return settings
@@ -129,7 +137,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|m|min|h|d|)", re.IGNORECASE)
 _UNIT_SECONDS = {"": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
-def parse_duration(value: Any) -> float | None:
+def parse_duration(value: Any, name: str = "timeout") -> float | None:
     """Read a length of time: seconds as a number, or a text such as "90s", "10m", "1.5h".
 
     Raises
@@ -146,14 +154,45 @@ def parse_duration(value: Any) -> float | None:
         return None
     match = _DURATION.fullmatch(str(value).strip())
     if match is None or isinstance(value, bool) or float(match[1]) <= 0:
-        raise SettingsError(f"timeout={value!r} is no length of time", "timeout", 'timeout=600 or timeout="10m"')
+        raise SettingsError(f"{name}={value!r} is no length of time", name, f'{name}=600 or {name}="10m"')
     return float(match[1]) * _UNIT_SECONDS[match[2].lower()]
+
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]i?)?b?", re.IGNORECASE)
+
+
+def parse_bytes(value: Any) -> int | None:
+    """Read an amount of memory: bytes as a number, or a text such as "500MB", "4GB", "2GiB".
+
+    Raises
+    ------
+    SettingsError
+        When it is no amount of memory above zero.
+
+    Examples
+    --------
+    >>> parse_bytes("2GiB"), parse_bytes("500 MB")
+    (2147483648, 500000000)
+    """
+    if value is None:
+        return None
+    match = _SIZE.fullmatch(str(value).strip())
+    if match is None or isinstance(value, bool) or float(match[1]) <= 0:
+        problem = f"memory_limit={value!r} is no amount of memory"
+        raise SettingsError(problem, "memory_limit", 'memory_limit="4GB", or a number of bytes')
+    unit = (match[2] or "").lower()
+    power = "kmgt".index(unit[0]) + 1 if unit else 0
+    return int(float(match[1]) * float(1024 if unit.endswith("i") else 1000) ** power)
 
 
 def _check(settings: Settings) -> None:
     _require_integer("n_trials", settings.n_trials, at_least=0, none=True)
     _require_integer("n_jobs", settings.n_jobs, at_least=-1)
     _require_integer("random_state", settings.random_state, at_least=0, none=True)
+    _require_integer("patience", settings.patience, at_least=1, none=True)
+    target = settings.target_score
+    if target is not None and (isinstance(target, bool) or not isinstance(target, (int, float)) or target != target):
+        raise SettingsError(f"target_score={target!r} is no number", "target_score")
     _require_integer("ensemble", settings.ensemble, at_least=1, none=True)
     if settings.n_jobs == 0:
         raise SettingsError("n_jobs=0 is no number of jobs", "n_jobs", "1, or -1 for all cores")

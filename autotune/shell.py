@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -67,3 +69,33 @@ def stdin_as_file(data: str) -> Iterator[str]:
         with path.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
         yield str(path)
+
+
+class Interrupts:
+    """Ctrl-C while a search runs, for a with statement: the first one asks it to end, the second one ends it at once.
+
+    It can be called to ask whether an end is wanted. Until it is first called, Ctrl-C does what it always does.
+    """
+
+    def __init__(self) -> None:
+        self._listening = self._heard = False
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._hear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self._before)
+
+    def __call__(self) -> bool:
+        """Return whether an end is wanted."""
+        self._listening = True
+        return self._heard
+
+    def _hear(self, *_: object) -> None:
+        if self._heard or not self._listening:
+            raise KeyboardInterrupt
+        self._heard = True
+        sys.stderr.write("\nstopping when the running trials are over; Ctrl-C again to stop now\n")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from typing import Any
@@ -22,8 +22,7 @@ from autotune.errors import DataError, NoSuccessfulTrialError, RefitError
 from autotune.evaluation import cross_validate, fit, make_cohort, make_member
 from autotune.execution.coordinator import REFIT_RESERVE, Budget, Search
 from autotune.execution.events import Executor, Failed, attempt
-from autotune.execution.pool import Processes
-from autotune.execution.serial import Serial
+from autotune.execution.places import executor_of
 from autotune.execution.work import OnFolds
 from autotune.learners.declared import takes
 from autotune.learners.protocol import Model, Resources
@@ -31,16 +30,23 @@ from autotune.plan import Plan, available_cores
 from autotune.predictor import MeanOfModels, Predictor
 from autotune.report import Report
 from autotune.spaces.space import Config
+from autotune.study.opening import open_study
 from autotune.study.records import TrialRecord, spread
 from autotune.study.strategies import trial_seed
-from autotune.study.study import TuningStudy, open_study
+from autotune.study.study import TuningStudy
 from autotune.verdict import Verdict, judge_on_test_rows
 from autotune.watcher import Opening, Silent, Watcher
 
 BASELINE = Config("baseline", {})
 
 
-def run(plan: Plan, *, watch: Watcher | None = None, reading_seconds: float = 0.0) -> Report:
+def run(
+    plan: Plan,
+    *,
+    watch: Watcher | None = None,
+    reading_seconds: float = 0.0,
+    stop: Callable[[], bool] = lambda: False,
+) -> Report:
     """Search, retrain, judge, report.
 
     Parameters
@@ -51,6 +57,8 @@ def run(plan: Plan, *, watch: Watcher | None = None, reading_seconds: float = 0.
         Told what happens as it happens.
     reading_seconds : float
         How long reading and planning took, for the report.
+    stop : callable
+        Asked before each trial whether to end the search.
 
     Returns
     -------
@@ -68,9 +76,9 @@ def run(plan: Plan, *, watch: Watcher | None = None, reading_seconds: float = 0.
     try:
         watch.planned(opening_of(plan))
         with clock.stage("search"):
-            study = _open(plan)
+            study = _open(plan, watch)
             watch.joined(study.records())
-            library = search(plan, study, watch)
+            library = search(plan, study, watch, stop)
         best, warnings = _winner(plan, study)
         ensemble = None
         if plan.ensemble > 1:
@@ -90,7 +98,7 @@ def run(plan: Plan, *, watch: Watcher | None = None, reading_seconds: float = 0.
         watch.over()
 
 
-def search(plan: Plan, study: TuningStudy, watch: Watcher) -> Library:
+def search(plan: Plan, study: TuningStudy, watch: Watcher, stop: Callable[[], bool] = lambda: False) -> Library:
     """Run trials until the study holds as many finished ones as asked for, or the deadline is near.
 
     Returns
@@ -105,10 +113,18 @@ def search(plan: Plan, study: TuningStudy, watch: Watcher) -> Library:
             library.add(record, evaluation.predictions)
         watch.told(record, study.best())
 
-    budget = Budget(plan.n_trials, plan.deadline, len(plan.folds), n_refits=_n_refits(plan))
+    budget = Budget(
+        plan.n_trials,
+        plan.deadline,
+        len(plan.folds),
+        n_refits=_n_refits(plan),
+        trial_timeout=plan.settings.trial_timeout,
+        patience=plan.settings.patience,
+        target_score=plan.settings.target_score,
+    )
     if plan.n_trials is None or study.n_finished < plan.n_trials:
         with closing(_executor(plan)) as executor:
-            Search(study, executor, budget, told).run()
+            Search(study, executor, budget, told, stop).run()
     return library
 
 
@@ -192,7 +208,7 @@ def opening_of(plan: Plan) -> Opening:
     return Opening(title, facts, plan.notes, plan.n_trials, plan.deadline, plan.metric.maximize)
 
 
-def _open(plan: Plan) -> TuningStudy:
+def _open(plan: Plan, watch: Watcher) -> TuningStudy:
     study = open_study(
         plan.storage,
         plan.study_name,
@@ -204,6 +220,7 @@ def _open(plan: Plan) -> TuningStudy:
         seed=plan.seed,
         versions=plan.versions,
         accepts=lambda config: takes(plan.learners[config.learner], config.arguments),
+        say=watch.said,
     )
     study.set_baseline(_baseline_score(plan))
     return study
@@ -227,7 +244,7 @@ def _baseline_score(plan: Plan) -> float:
 
 def _executor(plan: Plan) -> Executor:
     work = OnFolds(plan.search, plan.folds, plan.metric, plan.resources, plan.learners)
-    return Serial(work) if plan.n_jobs == 1 else Processes(plan.n_jobs, work, plan.resources.threads)
+    return executor_of(work, plan.n_jobs, plan.resources.threads, plan.settings)
 
 
 def _winner(plan: Plan, study: TuningStudy) -> tuple[TrialRecord, tuple[str, ...]]:
@@ -244,7 +261,8 @@ def _winner(plan: Plan, study: TuningStudy) -> tuple[TrialRecord, tuple[str, ...
         raise NoSuccessfulTrialError("the study holds no finished trial", f"study {study.name!r}", "n_trials=1 or more")
     score = _baseline_score(plan)
     record = TrialRecord(number=-1, state="complete", config=BASELINE, score=score, step=1)
-    return record, ("the deadline came before any trial was over: the model is the dummy baseline",)
+    ended = "the search was stopped" if plan.deadline == math.inf else "the deadline came"
+    return record, (f"{ended} before any trial was over: the model is the dummy baseline",)
 
 
 def _judge(

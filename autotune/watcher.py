@@ -48,6 +48,9 @@ class Watcher(Protocol):
     def stage(self, name: str) -> None:
         """Hear which stage begins: search, refit, test."""
 
+    def said(self, line: str) -> None:
+        """Hear what one should know at once: that the storage is away, or back."""
+
     def over(self) -> None:
         """Hear that nothing more follows, whether it went well or not."""
 
@@ -65,6 +68,9 @@ class Silent:
         """Show nothing."""
 
     def stage(self, name: str) -> None:
+        """Show nothing."""
+
+    def said(self, line: str) -> None:
         """Show nothing."""
 
     def over(self) -> None:

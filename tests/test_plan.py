@@ -24,7 +24,7 @@ from autotune.plan import Plan, _describe_cv, make_plan
 from autotune.settings import DEFAULTS, Settings, make_settings
 from autotune.spaces.params import Choice, Float
 from autotune.spaces.space import Space
-from autotune.study.study import open_study
+from autotune.study.opening import open_study
 
 
 def make_frame(n_rows: int = 100) -> pd.DataFrame:

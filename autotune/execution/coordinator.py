@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from autotune.curve import Evaluation
-from autotune.execution.events import Completed, Event, Executor, Failed, Lost, Reached, Stopped, Ticket
+from autotune.execution.events import Completed, Event, Executor, Failed, Lost, Reached, Started, Stopped, Ticket
 from autotune.study.records import TrialRecord
 from autotune.study.study import Claim, TuningStudy
 
@@ -23,6 +23,9 @@ REFIT_RESERVE = 2.0
 """How often one fold's training time is set aside for each fit on all search rows."""
 
 REPORT_SECONDS = 0.5
+
+POLL_SECONDS = 0.5
+"""How often other processes are looked at while nothing runs here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +42,21 @@ class Budget:
         Number of folds, from which the time of the refits is foreseen.
     n_refits : int
         Fits on all search rows that follow the search.
+    trial_timeout : float or None
+        Seconds from its start after which a trial is killed and counts as failed.
+    patience : int or None
+        Finished trials without a better one after which the search ends.
+    target_score : float or None
+        Score at which the search ends.
     """
 
     n_trials: int | None
     deadline: float
     n_folds: int
     n_refits: int = 2
+    trial_timeout: float | None = None
+    patience: int | None = None
+    target_score: float | None = None
 
     def reserve(self, seconds: list[float]) -> float:
         """Return how many seconds the refits and the report will take, foreseen from the trials so far."""
@@ -68,49 +80,86 @@ class Search:
         When it ends.
     told : callable
         Called with the record of every trial that is over, and with its evaluation where it is complete.
+    stop : callable
+        Asked before each trial whether to start no more; those that run are finished.
     """
 
-    def __init__(self, study: TuningStudy, executor: Executor, budget: Budget, told: Told) -> None:
+    def __init__(
+        self,
+        study: TuningStudy,
+        executor: Executor,
+        budget: Budget,
+        told: Told,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._study = study
         self._executor = executor
         self._budget = budget
         self._told = told
+        self._stop = stop
         self._running: dict[int, _Running] = {}
         self._seconds = [
             record.seconds for record in study.records() if record.seconds is not None and record.state == "complete"
         ]
 
     def run(self) -> None:
-        """Run trials until the budget is used up; what still runs at the deadline is cut or given back."""
+        """Run trials until the budget is used up; what still runs at the deadline is cut or given back.
+
+        Where other processes run the last trials of the budget, their end is waited for: one may die and leave its own.
+        """
         try:
             while True:
                 self._submit()
-                if not self._running:
+                if self._running:
+                    for event in self._executor.events(self._patience()):
+                        self._handle(event)
+                    self._kill_late()
+                elif self._waits_for_others():
+                    time.sleep(POLL_SECONDS)
+                else:
                     return
-                for event in self._executor.events(self._patience()):
-                    self._handle(event)
-                self._kill_late()
         finally:
             for number in list(self._running):
                 self._give_back(number)
 
     def _submit(self) -> None:
-        while self._executor.capacity() and self._has_budget():
-            claim = self._study.claim()
+        while self._executor.capacity() and self._may_start():
+            claim = self._study.claim(self._budget.n_trials)
             if claim is None:
                 return
             self._start(claim, attempt=1)
+
+    def _waits_for_others(self) -> bool:
+        n_trials = self._budget.n_trials
+        return n_trials is not None and self._may_start() and self._study.awaits_others(n_trials)
 
     def _start(self, claim: Claim, attempt: int) -> None:
         deadline = self._budget.deadline - self._budget.reserve(self._seconds)
         self._running[claim.number] = _Running(claim, attempt, deadline, time.perf_counter())
         self._executor.submit(Ticket(claim.number, claim.config, claim.seed, deadline))
 
-    def _has_budget(self) -> bool:
-        n_trials = self._budget.n_trials
-        if n_trials is not None and self._study.n_finished + len(self._running) >= n_trials:
+    def _may_start(self) -> bool:
+        """Return whether there is time for a trial, and nobody wants an end, here or through the study."""
+        if self._stop() or self._study.is_stopped() or self._is_enough():
             return False
         return time.time() < self._budget.deadline - self._budget.reserve(self._seconds) - self._foreseen()
+
+    def _is_enough(self) -> bool:
+        """Return whether the best trial is as good as was asked for, or has not been beaten for long."""
+        best, budget = self._study.best(), self._budget
+        if best is None or best.score is None:
+            return False
+        sign = 1 if self._study.maximize else -1
+        if budget.target_score is not None and sign * best.score >= sign * budget.target_score:
+            self._study.ended = (
+                f"the search ended with trial {best.number}: target_score={budget.target_score:g} is reached"
+            )
+            return True
+        if budget.patience is not None and self._study.n_finished_after(best.number) >= budget.patience:
+            said = f"the search ended: {budget.patience} trials after trial {best.number} were no better"
+            self._study.ended = said
+            return True
+        return False
 
     def _foreseen(self) -> float:
         """Return how long a trial must at least be given for starting it to be worth while."""
@@ -118,16 +167,18 @@ class Search:
 
     def _patience(self) -> float | None:
         """Return how long to wait for events before late trials are looked for."""
-        next_deadline = min(running.deadline for running in self._running.values())
-        if next_deadline == float("inf"):
-            return None
-        return max(0.1, next_deadline + KILL_GRACE_SECONDS - time.time())
+        ends = [running.deadline + KILL_GRACE_SECONDS for running in self._running.values()]
+        next_end = min([*ends, *(running.limit for running in self._running.values())])
+        return None if next_end == float("inf") else max(0.1, next_end - time.time())
 
     def _kill_late(self) -> None:
         for number, running in list(self._running.items()):
             if time.time() > running.deadline + KILL_GRACE_SECONDS:
                 self._executor.kill(number)
                 self._give_back(number)
+            elif time.time() > running.limit and not running.is_killed:
+                running.is_killed = True
+                self._executor.kill(number)
 
     def _give_back(self, number: int) -> None:
         del self._running[number]
@@ -139,6 +190,8 @@ class Search:
             return
         seconds = time.perf_counter() - running.started
         match event:
+            case Started():
+                running.limit = time.time() + (self._budget.trial_timeout or float("inf"))
             case Reached(number, progress):
                 self._executor.reply(number, self._study.may_go_on(number, progress, progress.first_rung))
             case Completed(number, evaluation):
@@ -148,19 +201,26 @@ class Search:
                 self._finish(number, self._study.prune(number, progress, seconds))
             case Failed(number, reason):
                 self._finish(number, self._study.fail(number, reason, seconds))
+            case Lost(number, _) if running.is_killed:
+                reason = f"it ran longer than trial_timeout={self._budget.trial_timeout:g} s"
+                self._finish(number, self._study.fail(number, reason, seconds))
             case Lost(number, reason) if running.attempt >= ATTEMPTS:
                 self._finish(number, self._study.fail(number, reason, seconds))
             case Lost(number, _):
                 self._start(running.claim, running.attempt + 1)
 
-    def _finish(self, number: int, record: TrialRecord, evaluation: Evaluation | None = None) -> None:
+    def _finish(self, number: int, record: TrialRecord | None, evaluation: Evaluation | None = None) -> None:
+        """Let go of a trial that is over; without a record, another process had taken it over."""
         del self._running[number]
-        self._told(record, evaluation)
+        if record is not None:
+            self._told(record, evaluation)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Running:
     claim: Claim
     attempt: int
     deadline: float
     started: float
+    limit: float = float("inf")
+    is_killed: bool = False

@@ -23,6 +23,13 @@ class Ticket:
 
 
 @dataclass(frozen=True, slots=True)
+class Started:
+    """A worker process has begun a trial."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reached:
     """A trial has reached a rung or done a fold, and waits for the reply."""
 
@@ -62,7 +69,7 @@ class Lost:
     reason: str
 
 
-Event: TypeAlias = Reached | Completed | Stopped | Failed | Lost
+Event: TypeAlias = Started | Reached | Completed | Stopped | Failed | Lost
 
 
 class Executor(Protocol):

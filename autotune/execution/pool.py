@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from autotune.execution.events import Event, Lost, Reached, Ticket
+from autotune.execution.events import Event, Lost, Reached, Started, Ticket
 from autotune.execution.work import Work
 from autotune.execution.worker import Setup
 
@@ -35,6 +35,8 @@ class Processes:
         What a trial does.
     threads : int
         Threads for each of them.
+    memory_limit : int, optional
+        Bytes that each of them may take.
 
     Raises
     ------
@@ -42,10 +44,10 @@ class Processes:
         When a metric, a model or an objective cannot be pickled.
     """
 
-    def __init__(self, n_workers: int, work: Work, threads: int) -> None:
+    def __init__(self, n_workers: int, work: Work, threads: int, memory_limit: int | None = None) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="autotune-")
         try:
-            self._setup = Setup(work.packed(Path(self._folder.name)))
+            self._setup = Setup(work.packed(Path(self._folder.name)), memory_limit)
         except BaseException:
             self._folder.cleanup()
             raise
@@ -106,7 +108,7 @@ class Processes:
         except (EOFError, OSError):
             self._slots.remove(slot)
             return Lost(slot.number, slot.close())
-        if not isinstance(event, Reached):
+        if not isinstance(event, (Started, Reached)):
             slot.number = None
         return event
 

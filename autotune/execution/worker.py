@@ -26,9 +26,12 @@ class Setup:
     ----------
     work : bytes
         A pickle of the `Work` that trials do.
+    memory_limit : int or None
+        Bytes that the process may take.
     """
 
     work: bytes
+    memory_limit: int | None = None
 
 
 def main() -> None:
@@ -42,11 +45,16 @@ def main() -> None:
 def _serve(incoming: Connection, outgoing: Connection) -> None:
     import cloudpickle
 
-    from autotune.execution.events import Reached, advance
+    from autotune.execution.events import Reached, Started, advance
 
     setup: Setup = incoming.recv()
+    if setup.memory_limit is not None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (setup.memory_limit, setup.memory_limit))
     begin = cloudpickle.loads(setup.work).begin()
     while (ticket := incoming.recv()) is not None:
+        outgoing.send(Started(ticket.number))
         judging = begin(ticket)
         event: Any = advance(ticket.number, judging, None)
         while isinstance(event, Reached):

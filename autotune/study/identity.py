@@ -12,6 +12,7 @@ from autotune.errors import StudyMismatchError
 IDENTITY = "autotune:identity"
 SEED = "autotune:seed"
 VERSIONS = "autotune:versions"
+STOPS = "autotune:stops"
 
 DESCRIBED_WITHIN_SECONDS = 5.0
 """How long to wait for another process to describe a study that it has just created."""
@@ -54,3 +55,13 @@ def check_identity(study: optuna.Study, identity: Mapping[str, str], seed: int) 
             where,
             "leave random_state out to continue the study, or give another study_name",
         )
+
+
+def n_stops(study: optuna.Study) -> int:
+    """Return how often those who work at a study have been asked to stop."""
+    return int(study.user_attrs.get(STOPS, 0))
+
+
+def ask_to_stop(study: optuna.Study) -> None:
+    """Ask all who work at a study, on whatever machine, to finish the trials they run and start no more."""
+    study.set_user_attr(STOPS, n_stops(study) + 1)

@@ -18,16 +18,18 @@ def this_owner() -> str:
     return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}"
 
 
-def is_dead(owner: str) -> bool:
+def is_dead(owner: str | None) -> bool:
     """Return whether the owner is known to be gone: a process of this host that no longer runs.
 
-    An owner on another host is taken to live. An empty owner gave its trial back.
+    An owner on another host is taken to live. An empty owner gave its trial back; a row without one is not ours.
     """
+    if owner is None:
+        return False
     if not owner:
         return True
-    host, pid, started = owner.rsplit("/", 2)
-    if host != socket.gethostname():
+    if not is_of_this_host(owner):
         return False
+    _, pid, started = owner.rsplit("/", 2)
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
@@ -35,6 +37,11 @@ def is_dead(owner: str) -> bool:
     except OSError:
         pass
     return _started(int(pid)) != started
+
+
+def is_of_this_host(owner: str) -> bool:
+    """Return whether the owner is a process of this host, whose life can be looked at."""
+    return owner.rsplit("/", 2)[0] == socket.gethostname()
 
 
 def _started(pid: int) -> str:

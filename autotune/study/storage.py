@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import optuna
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
@@ -76,6 +77,7 @@ def _open_sqlite(url: str) -> RDBStorage:
     _create_tables(url)
     storage = _connect(url, {"connect_args": {"timeout": BUSY_SECONDS}})
     _use_immediate_transactions(storage.engine)
+    _OPENED.add(storage)
     return storage
 
 
@@ -138,3 +140,18 @@ def _use_immediate_transactions(engine: sqlalchemy.Engine) -> None:
 def study_names(storage: BaseStorage) -> list[str]:
     """Return the names of the studies in a storage, in alphabetical order."""
     return sorted(optuna.study.get_all_study_names(storage))
+
+
+def database_of(storage: BaseStorage) -> RDBStorage | None:
+    """Return the database behind a storage, where each transaction of it is safe among processes.
+
+    A SQLite file is, if it was opened here: as Optuna opens it, two processes can claim one trial.
+    """
+    backend = getattr(storage, "_backend", storage)  # Optuna wraps databases in a cache
+    if not isinstance(backend, RDBStorage):
+        return None
+    return backend if backend.engine.dialect.name != "sqlite" or backend in _OPENED else None
+
+
+_OPENED: WeakSet[RDBStorage] = WeakSet()
+"""SQLite storages that were opened here."""

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import optuna
-from optuna.storages import BaseStorage
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, TrialState
 
-from autotune.errors import StudyMismatchError
-from autotune.registry import unknown_name
-from autotune.spaces.draws import enumerate_learner
-from autotune.spaces.ranges import frozen_value
 from autotune.spaces.space import Config, Space
-from autotune.study.identity import IDENTITY, SEED, check_identity, describe, was_left_bare
-from autotune.study.owner import is_dead, this_owner
-from autotune.study.propose import config_key, propose
-from autotune.study.records import TrialRecord, beaten_learners, ranked
+from autotune.study.drafting import Drafter
+from autotune.study.identity import n_stops
+from autotune.study.ledger import Ending, Ledger, PlainLedger, Proposal
+from autotune.study.mirror import Mirror
+from autotune.study.owner import is_dead, is_of_this_host
+from autotune.study.records import TrialRecord, ranked
+from autotune.study.rows import CONSTRAINT, OUTCOME, OWNER, record_of
 from autotune.study.rungs import Rungs
-from autotune.study.strategies import Pruner, fixed_sampler, trial_seed
-from autotune.study.suggest import as_suggestions, from_trial, from_values, suggest
+from autotune.study.sql_ledger import TESTED, SqlLedger
+from autotune.study.storage import database_of
+from autotune.study.strategies import Pruner, trial_seed
+from autotune.study.suggest import from_values, suggest
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -31,14 +31,27 @@ if TYPE_CHECKING:
 
 BASELINE = "autotune:baseline"
 LOOKS = "autotune:looks"
-OWNER = "autotune:owner"
-OUTCOME = "autotune:outcome"
-FAILED = "failed"
+STALE_SECONDS = 1.0
+"""How old what is known of other processes' trials may be, and how long a rung may wait to be written."""
 
-LISTED_AT_MOST = 10_000
-"""A finite space of no more configurations is tried without repetition until none is left."""
+MERGING_PAUSE = 20.0
+"""Before an ask, others' trials are merged unless the last merge is less than so many times its own length ago."""
 
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+STOPS_SECONDS = 2.0
+"""How often it is looked whether somebody has asked for a stop."""
+
+LEASES_SECONDS = 10.0
+"""How often the leases of other hosts' trials are looked at."""
+
+
+@dataclass(slots=True)
+class _Running:
+    """A trial that is held here: its configuration, the rungs it has reached, and those still to be written."""
+
+    config: Config
+    reached: set[int]
+    unwritten: dict[int, float] = field(default_factory=dict)
+    written: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +80,8 @@ class TuningStudy:
         The study's seed.
     accepts : callable
         Whether a configuration's learner takes its values; one that it refuses is not proposed.
+    say : callable
+        Told a line when the storage is away.
     """
 
     def __init__(
@@ -77,25 +92,27 @@ class TuningStudy:
         pruner: Pruner,
         seed: int,
         accepts: Callable[[Config], bool] = lambda config: True,
+        say: Callable[[str], Any] = lambda line: None,
     ) -> None:
         self.optuna = study
         self.space = space
         self.seed = seed
         self.maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
-        self._sampler = sampler
-        self._accepts = accepts
+        self._drafter = Drafter(space, sampler, accepts, seed)
         self._rungs = Rungs(pruner, maximize=self.maximize)
-        self._first = space.first_configurations()
-        finite = {learner: enumerate_learner(space, learner, LISTED_AT_MOST) for learner in space.learners}
-        self._listed = {
-            learner: [config for config in configs if accepts(config)]
-            for learner, configs in finite.items()
-            if configs is not None
-        }
-        self._running: dict[int, tuple[Trial, Config, dict[int, float]]] = {}
+        self._running: dict[int, _Running] = {}
         self._best: TrialRecord | None = None
-        for record in self.records():
-            self._remember(record)
+        self.ended = ""
+        self._records: dict[int, TrialRecord] = {}
+        self._others: set[int] = set()
+        self._lost: list[int] = []
+        self._proposal = Proposal({}, {})
+        self._ledger = _ledger_of(study, say)
+        self._mirror = Mirror(study)
+        self._sampler_attrs = self._mirror.sampler_attrs()
+        self._merged = self._leases_seen = self._merging_seconds = 0.0
+        self._n_stops, self._stops_seen, self._stopped = n_stops(study), time.monotonic(), False
+        self._merge()
 
     @property
     def name(self) -> str:
@@ -105,71 +122,102 @@ class TuningStudy:
     @property
     def n_finished(self) -> int:
         """Number of COMPLETE and PRUNED trials."""
-        return len(self.optuna.get_trials(deepcopy=False, states=FINISHED))
+        self._merge(STALE_SECONDS)
+        return len(self._records)
 
-    def claim(self) -> Claim | None:
-        """Take a trial: one that its dead owner left, or else a new one; None when every configuration was tried."""
-        row = self._abandoned()
-        row = self._new() if row is None else row
-        if row is None:
+    def n_finished_after(self, number: int) -> int:
+        """Return how many finished trials have a larger number."""
+        return sum(each > number for each in self._records)
+
+    def claim(self, limit: int | None = None) -> Claim | None:
+        """Take a trial: one that its owner left behind, or else a new one.
+
+        Parameters
+        ----------
+        limit : int, optional
+            How many rows the study may have in all.
+
+        Returns
+        -------
+        Claim or None
+            None when the limit is reached or every configuration has been tried.
+        """
+        self._merge(min(STALE_SECONDS, MERGING_PAUSE * self._merging_seconds))
+        number = self._left_behind()
+        if number is None and not self.is_exhausted:
+            number = self._ledger.claim(self._propose, limit)
+            if number is not None:
+                self._mirror.describe(number, self._proposal)
+                self._keep_sampler_attrs()
+        if number is None:
             return None
-        trial = Trial(self.optuna, row)
-        trial.set_user_attr(OWNER, this_owner())
-        try:
-            config = self._configured(trial)
-        except BaseException:  # a sampler of somebody's own: the trial is left to whoever comes next
-            trial.set_user_attr(OWNER, "")
-            raise
-        reached = self.optuna.get_trials(deepcopy=False)[trial.number].intermediate_values
-        self._running[trial.number] = (trial, config, dict(reached))
-        return Claim(trial.number, config, trial_seed(self.seed, trial.number, "model"))
+        row = self._mirror.row(number)
+        config = self._read(row)
+        if config is None:  # its owner died before it wrote the parameters
+            self._ledger.describe(number, self._drafted(number))
+            self._mirror.describe(number, self._proposal)
+            config = self._read(row)
+        assert config is not None
+        self._drafter.note(number, config)
+        self._running[number] = _Running(config, set(row.intermediate_values))
+        return Claim(number, config, trial_seed(self.seed, number, "model"))
+
+    def is_stopped(self) -> bool:
+        """Return whether somebody has asked all who work at the study to stop, since it was joined here."""
+        if time.monotonic() - self._stops_seen > STOPS_SECONDS:
+            self._stops_seen = time.monotonic()
+            self._stopped = n_stops(self.optuna) > self._n_stops
+            if self._stopped:
+                self.ended = "the search ended because somebody asked all who work at the study to stop"
+        return self._stopped
+
+    def awaits_others(self, limit: int | None) -> bool:
+        """Return whether other processes still run trials that count towards the limit."""
+        self._merge(STALE_SECONDS)
+        return any(limit is None or number < limit for number in self._others)
 
     @property
     def is_exhausted(self) -> bool:
         """Whether the space is finite and each of its configurations has been tried, or is being tried."""
-        return len(self._tried_out(self._known())) == len(self.space.learners)
-
-    def _tried_out(self, known: Collection[str]) -> set[str]:
-        """Return the learners of which every configuration is known."""
-        return {learner for learner, configs in self._listed.items() if all(config_key(c) in known for c in configs)}
+        return self._drafter.is_exhausted
 
     def may_go_on(self, number: int, progress: Progress, first_rung: float) -> bool:
         """Remember what a running trial has reached and judge it."""
-        _, config, _ = self._running[number]
+        running = self._running[number]
         if not progress.by_fold:
-            self._write(number, progress)
-            self._rungs.reached(config.learner, number, progress.rung, progress.score)
-        return self._rungs.may_go_on(config.learner, number, progress, first_rung)
+            self._reach(number, progress)
+            self._rungs.reached(running.config.learner, number, progress.rung, progress.score)
+        return self._rungs.may_go_on(running.config.learner, number, progress, first_rung)
 
-    def complete(self, number: int, evaluation: Evaluation) -> TrialRecord:
-        """Finish a trial with its evaluation."""
-        self._mark(number, failed=False)
+    def complete(self, number: int, evaluation: Evaluation) -> TrialRecord | None:
+        """Finish a trial with its evaluation; None where another process has taken it over."""
         outcome = asdict(replace(evaluation, predictions=None))
         del outcome["predictions"]
-        return self._tell(number, TrialState.COMPLETE, evaluation.score, outcome)
+        return self._finish(number, TrialState.COMPLETE, evaluation.score, outcome, failed=False)
 
-    def prune(self, number: int, progress: Progress, seconds: float) -> TrialRecord:
+    def prune(self, number: int, progress: Progress, seconds: float) -> TrialRecord | None:
         """Finish a trial that was not worth going on with."""
         where = f"fold {progress.rung}" if progress.by_fold else f"rung {progress.rung}"
         outcome = {"score": progress.score, "seconds": seconds, "reason": f"pruned at {where}"}
         if progress.by_fold:
-            self._write(number, progress)
-        return self._tell(number, TrialState.PRUNED, None, outcome)
+            self._reach(number, progress)
+        return self._finish(number, TrialState.PRUNED, None, outcome)
 
-    def fail(self, number: int, reason: str, seconds: float) -> TrialRecord:
+    def fail(self, number: int, reason: str, seconds: float) -> TrialRecord | None:
         """Finish a trial that raised: told with the baseline's score and as infeasible, so that samplers keep away."""
-        self._mark(number, failed=True)
         outcome = {"failed": True, "reason": reason, "seconds": seconds}
-        return self._tell(number, TrialState.COMPLETE, self._score_of_failures(), outcome)
+        return self._finish(number, TrialState.COMPLETE, self._score_of_failures(), outcome, failed=True)
 
     def give_back(self, number: int) -> None:
         """Leave a trial to whoever comes next: it stays RUNNING, without an owner."""
-        trial, _, _ = self._running.pop(number)
-        trial.set_user_attr(OWNER, "")
+        running = self._running.pop(number)
+        self._ledger.reach(number, running.unwritten)
+        self._ledger.give_back(number)
+        self._merge()
 
     def records(self) -> tuple[TrialRecord, ...]:
         """Return what the study holds, in the order of the trials' numbers."""
-        return tuple(_record(trial) for trial in self.optuna.get_trials(deepcopy=False))
+        return tuple(self._records.get(row.number) or record_of(row) for row in self._mirror.rows())
 
     def best(self) -> TrialRecord | None:
         """Return the complete trial with the best score, the earliest of equals."""
@@ -183,11 +231,15 @@ class TuningStudy:
         return int(looks[test_name])
 
     def notes(self) -> tuple[str, ...]:
-        """Return what there is to say of the search: that there was nothing left to try."""
-        if not self.is_exhausted:
-            return ()
-        count = sum(map(len, self._listed.values()))
-        return (f"all {count} configurations of the space have been tried: the search ended with them",)
+        """Return what there is to say of the search: that nothing was left to try, or what was taken over."""
+        lines = [self.ended] if self.ended else []
+        if self.is_exhausted:
+            count = self._drafter.n_listed
+            lines.append(f"all {count} configurations of the space have been tried: the search ended with them")
+        if self._lost:
+            numbers = ", ".join(map(str, self._lost))
+            lines.append(f"taken over by another process while they ran here, their late results dropped: {numbers}")
+        return tuple(lines)
 
     def set_baseline(self, score: float) -> None:
         """Store the score that failed trials are told with."""
@@ -200,199 +252,114 @@ class TuningStudy:
         worst = min(known, default=0.0) if self.maximize else max(known, default=0.0)
         return float(self.optuna.user_attrs.get(BASELINE, worst))
 
-    def _new(self) -> int | None:
-        """Create a row and return its id."""
-        if self.is_exhausted:
-            return None
-        self.optuna.sampler = fixed_sampler({}, 0)
-        return self.optuna.ask()._trial_id
+    def _merge(self, older_than: float = 0.0) -> None:
+        """Take over what other processes have written, if what is known is older than so many seconds."""
+        if older_than and time.monotonic() - self._merged < older_than:
+            return
+        started = time.monotonic()
+        for row in self._ledger.news():
+            if row.number not in self._running:
+                self._mirror.put(row)
+                self._heard(self._mirror.row(row.number))
+        self._merged = time.monotonic()
+        self._merging_seconds = self._merged - started
 
-    def _abandoned(self) -> int | None:
-        """Find a RUNNING row whose owner is dead: it keeps its number and its parameters."""
-        for frozen in self.optuna.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-            if frozen.number not in self._running and is_dead(frozen.user_attrs.get(OWNER, "")):
-                return frozen._trial_id
+    def _heard(self, row: FrozenTrial) -> None:
+        """Note what another process has claimed, reached or finished."""
+        record = record_of(row)
+        if record.state != "running":
+            self._others.discard(row.number)
+            self._remember(record)
+            return
+        if OWNER in row.user_attrs:
+            self._others.add(row.number)
+        self._drafter.note(row.number, record.config)
+        for rung, score in (record.rungs or {}).items() if record.config else ():
+            assert record.config is not None
+            self._rungs.reached(record.config.learner, record.number, rung, score)
+
+    def _left_behind(self) -> int | None:
+        """Take over a RUNNING row whose owner is gone: it keeps its number and its parameters."""
+        look_at_leases = time.monotonic() - self._leases_seen > LEASES_SECONDS
+        for number in sorted(self._others):
+            owner = self._mirror.row(number).user_attrs[OWNER]
+            far = owner != "" and not is_of_this_host(owner)
+            if far and look_at_leases:
+                self._leases_seen = time.monotonic()
+            if (look_at_leases if far else is_dead(owner)) and self._ledger.adopt(number):
+                self._others.discard(number)
+                return number
         return None
 
-    def _configured(self, trial: Trial) -> Config:
-        """Return the configuration that a row holds, or give it one."""
-        frozen = self.optuna.get_trials(deepcopy=False)[trial.number]
-        written = self._read(frozen)
-        if written is not None:
-            return written
-        if frozen.number < len(self._first):
-            config = self._first[frozen.number]
-        else:
-            known = self._known(but=frozen.number) if self._listed else set()
-            several = len(self.space.learners) > 1
-            beaten = beaten_learners(self.records(), maximize=self.maximize) if several else set()
-            done = self._tried_out(known)
-            if not set(self.space.learners) - beaten - done:
-                beaten = set()
-            config = propose(
-                self.optuna,
-                self.space,
-                self._sampler,
-                frozen,
-                seed=self.seed,
-                accepts=self._accepts,
-                known=known,
-                listed=[config for configs in self._listed.values() for config in configs],
-                avoided=beaten | done,
-            )
-        self.optuna.sampler = fixed_sampler(as_suggestions(config, self.space), 0)
-        return suggest(from_trial(Trial(self.optuna, trial._trial_id)), self.space)
+    def _propose(self, number: int) -> Proposal | None:
+        """Propose for a new row; None where another process has just taken its number."""
+        if len(self._mirror) < number:
+            self._merge()
+        known = self._mirror.row(number)
+        return None if known.user_attrs or known.params else self._drafted(number)
 
-    def _read(self, frozen: FrozenTrial) -> Config | None:
+    def _drafted(self, number: int) -> Proposal:
+        """Give a row a configuration, which is not written yet."""
+        row, study = self._mirror.row(number), self._mirror.study
+        self._proposal = self._drafter.draft(study, row, self.records, maximize=self.maximize)
+        return self._proposal
+
+    def _keep_sampler_attrs(self) -> None:
+        """Write what the sampler keeps in the study's attributes, such as its place in a sequence."""
+        attrs = self._mirror.sampler_attrs()
+        for key in attrs:
+            if attrs[key] != self._sampler_attrs.get(key):
+                self.optuna._storage.set_study_system_attr(self.optuna._study_id, key, attrs[key])
+        self._sampler_attrs = attrs
+
+    def _read(self, row: FrozenTrial) -> Config | None:
         """Return the configuration that a row's parameters say; None where some are missing."""
         try:
-            return suggest(from_values(frozen.params), self.space)
+            return suggest(from_values(row.params), self.space)
         except KeyError:
             return None
 
-    def _known(self, but: int | None = None) -> set[str]:
-        """Return the keys of all configurations that were tried or are being tried."""
-        trials = self.optuna.get_trials(deepcopy=False)
-        configs = (self._read(trial) for trial in trials if trial.number != but)
-        return {config_key(config) for config in configs if config is not None}
+    def _reach(self, number: int, progress: Progress) -> None:
+        """Note what a trial has reached; a second attempt reaches again what the first one wrote."""
+        running = self._running[number]
+        if progress.rung in running.reached:
+            return
+        running.reached.add(progress.rung)
+        running.unwritten[progress.rung] = progress.score
+        if time.monotonic() - running.written > STALE_SECONDS:
+            self._ledger.reach(number, running.unwritten)
+            self._mirror.reach(number, running.unwritten)
+            running.unwritten, running.written = {}, time.monotonic()
 
-    def _write(self, number: int, progress: Progress) -> None:
-        """Write what a trial has reached; a second attempt reaches again what the first one wrote."""
-        trial, _, reached = self._running[number]
-        if progress.rung not in reached:
-            reached[progress.rung] = progress.score
-            trial.report(progress.score, progress.rung)
-
-    def _mark(self, number: int, *, failed: bool) -> None:
-        """Write the constraint that a failed trial violates; all complete ones need it, or the GP sampler refuses."""
-        trial = self._running[number][0]
-        if FAILED not in trial.constraints:
-            trial.set_constraint(FAILED, float(failed))
-
-    def _tell(self, number: int, state: TrialState, value: float | None, outcome: dict[str, Any]) -> TrialRecord:
-        trial, config, _ = self._running.pop(number)
-        trial.set_user_attr(OUTCOME, {"config": config.flat(), **outcome})
-        self.optuna.tell(trial, value, state)
-        record = _record(self.optuna.get_trials(deepcopy=False)[number])
+    def _finish(
+        self, number: int, state: TrialState, value: float | None, outcome: dict[str, Any], failed: bool | None = None
+    ) -> TrialRecord | None:
+        """Write how a trial ended; all complete ones need the constraint, or the GP sampler refuses."""
+        running = self._running[number]
+        constraint = {} if failed is None else {CONSTRAINT: float(failed)}
+        ending = Ending(state, value, running.unwritten, {OUTCOME: outcome}, constraint)
+        kept = self._ledger.finish(number, ending)
+        del self._running[number]
+        if not kept:
+            self._lost.append(number)
+            self._merge()
+            return None
+        record = record_of(self._mirror.finish(number, ending))
         self._remember(record)
         return record
 
     def _remember(self, record: TrialRecord) -> None:
+        self._records[record.number] = record
+        self._drafter.note(record.number, record.config)
         self._rungs.finished(record)
         if record.state == "complete":
             known = [record] if self._best is None else [self._best, record]
             self._best = ranked(known, maximize=self.maximize)[0]
 
 
-def open_study(
-    storage: BaseStorage,
-    name: str,
-    *,
-    space: Space,
-    sampler: Callable[[int], BaseSampler],
-    pruner: Pruner,
-    maximize: bool,
-    identity: Mapping[str, str],
-    seed: int,
-    versions: Mapping[str, str],
-    accepts: Callable[[Config], bool] = lambda config: True,
-) -> TuningStudy:
-    """Create a study, or join the one of that name if it was made for the same question.
-
-    Parameters
-    ----------
-    storage : optuna.storages.BaseStorage
-        Where it lives.
-    name : str
-        The study's name.
-    space, sampler, pruner, seed, accepts
-        As for `TuningStudy`.
-    maximize : bool
-        Whether larger scores are better.
-    identity : mapping of str to str
-        The parts of the fingerprint: what the study was made for.
-    versions : mapping of str to str
-        Versions of the packages; recorded at creation.
-
-    Raises
-    ------
-    StudyMismatchError
-        When the study was made for something else; the parts that differ are named.
-    """
-    with _quiet_optuna():
-        try:
-            study = optuna.create_study(
-                storage=storage, study_name=name, direction="maximize" if maximize else "minimize"
-            )
-            describe(study, identity, seed, versions)
-        except optuna.exceptions.DuplicatedStudyError:
-            study = optuna.load_study(storage=storage, study_name=name)
-            if len(study.directions) > 1:
-                raise StudyMismatchError(
-                    "the study has several objectives", f"study {name!r}", "another study_name"
-                ) from None
-            if was_left_bare(study, maximize):
-                describe(study, identity, seed, versions)
-    check_identity(study, identity, seed)
-    return TuningStudy(study, space, sampler, pruner, seed, accepts)
-
-
-def stored_seed(storage: BaseStorage, name: str) -> int | None:
-    """Return the seed of a study, or None when there is no such study."""
-    if name not in optuna.study.get_all_study_names(storage):
-        return None
-    seed = optuna.load_study(storage=storage, study_name=name).user_attrs.get(SEED)
-    return None if seed is None else int(seed)
-
-
-def read_records(storage: BaseStorage, name: str) -> tuple[tuple[TrialRecord, ...], Mapping[str, str], bool]:
-    """Return a study's records, the identity that it was made with, and whether larger scores are better.
-
-    Raises
-    ------
-    UnknownNameError
-        When the storage holds no such study.
-    """
-    names = optuna.study.get_all_study_names(storage)
-    if name not in names:
-        raise unknown_name("study in this storage", name, names)
-    study = optuna.load_study(storage=storage, study_name=name)
-    maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
-    records = tuple(_record(trial) for trial in study.get_trials(deepcopy=False))
-    return records, study.user_attrs.get(IDENTITY, {}), maximize
-
-
-def _record(trial: FrozenTrial) -> TrialRecord:
-    outcome: Mapping[str, Any] = trial.user_attrs.get(OUTCOME, {})
-    flat = {name: frozen_value(value) for name, value in outcome.get("config", {}).items()}
-    config = Config(flat.pop("learner"), flat) if flat else None
-    rungs = dict(trial.intermediate_values)
-    common: dict[str, Any] = {"number": trial.number, "config": config, "seconds": outcome.get("seconds")}
-    if trial.state not in FINISHED or not outcome:
-        return TrialRecord(state="running", score=None, rungs=rungs, **common)
-    if outcome.get("failed"):
-        return TrialRecord(state="failed", score=None, reason=outcome["reason"], **common)
-    if trial.state == TrialState.PRUNED:
-        return TrialRecord(state="pruned", score=outcome["score"], reason=outcome["reason"], rungs=rungs, **common)
-    return TrialRecord(
-        state="complete",
-        score=outcome["score"],
-        fold_scores=tuple(outcome["fold_scores"]),
-        step=outcome["step"],
-        worth=outcome["worth"],
-        rungs=rungs,
-        cut=outcome["cut"],
-        reason="cut at the deadline" if outcome["cut"] else "",
-        **common,
-    )
-
-
-@contextmanager
-def _quiet_optuna() -> Iterator[None]:
-    """Keep Optuna's own log lines of creating a study off the terminal, for this one call."""
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
-        yield
-    finally:
-        optuna.logging.set_verbosity(before)
+def _ledger_of(study: optuna.Study, say: Callable[[str], Any]) -> Ledger:
+    """Return the ledger of a study: one of transactions where its storage is a database that was opened here."""
+    database = database_of(study._storage)
+    if database is not None and optuna.__version__.startswith(TESTED):
+        return SqlLedger(database, study._study_id, say)
+    return PlainLedger(study._storage, study._study_id)

@@ -43,9 +43,9 @@ from numpy.typing import NDArray
 from autotune.curve import Evaluation
 from autotune.spaces.params import Bool, Choice, Float, Int, Parameter
 from autotune.spaces.space import Space
+from autotune.study.opening import open_study
 from autotune.study.storage import open_storage
 from autotune.study.strategies import PRUNERS, find_sampler
-from autotune.study.study import open_study
 
 TASKS = (
     *("3945", "34539", "126026", "146212", "167149", "167161", "167181", "167185", "167200"),

@@ -273,6 +273,69 @@ def test_a_run_without_a_successful_trial_ends_with_1(folder: Path) -> None:
     assert "none of its 0 trials is complete" in result.stderr
 
 
+def test_studies_status_and_trials_say_how_things_stand(cancer: Path, elsewhere: None) -> None:
+    tune(
+        "run",
+        str(cancer),
+        "--target",
+        "diagnosis",
+        "--space",
+        "linear",
+        "--n-trials",
+        "3",
+        "--study-name",
+        "a",
+        "--pruner",
+        "none",
+    )
+    assert tune("studies").stdout.startswith("a  3 complete  best roc_auc 0.9")
+    assert json.loads(tune("studies", "--json").stdout)[0]["trials"] == {"complete": 3}
+    status = tune("status").stdout
+    assert status.startswith("a: roc_auc (larger is better)\ntrials: 3 complete\nbest: trial ")
+    assert json.loads(tune("status", "--json").stdout)["running"] == []
+    lines = tune("trials").stdout.splitlines()
+    assert [line.split()[:2] for line in lines] == [["0", "complete"], ["1", "complete"], ["2", "complete"]]
+    assert "learner=linear C=1.0 penalty=l2" in lines[0]
+    assert tune("trials", "--state", "failed").stdout == ""
+    assert len(json.loads(tune("trials", "--json").stdout)["trials"]) == 3
+
+
+def test_a_study_is_deleted_when_that_is_confirmed(cancer: Path, elsewhere: None) -> None:
+    tune("run", str(cancer), "--target", "diagnosis", "--space", "linear", "--n-trials", "1", "--study-name", "a")
+    assert tune("delete", "b", "--yes").exit_code == 2
+    assert tune("delete", "a", standard_input="n\n").exit_code == 1
+    assert "a" in tune("studies").stdout
+    assert "a: deleted, with 1 complete" in tune("delete", "a", standard_input="y\n").stderr
+    assert tune("studies").stdout == ""
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_a_stop_from_elsewhere_ends_a_run_which_then_reports(cancer: Path, tmp_path: Path) -> None:
+    words = ("--space", "linear", "--n-trials", "100000", "--progress", "--json")
+    process = start("-m", "autotune", "run", str(cancer), "--target", "diagnosis", *words, cwd=tmp_path)
+    assert process.stderr is not None
+    while "/100000: trial 1 " not in process.stderr.readline():
+        assert process.poll() is None
+    storage = ("--storage", str(tmp_path / "autotune.db"))
+    running = json.loads(tune("status", *storage, "--json").stdout)["running"]
+    assert [f"/{process.pid}/" in each["owner"] for each in running] in ([], [True])
+    assert "asked to stop" in tune("stop", *storage).stdout
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0 and json.loads(out)["test_score"]["value"] > 0.9
+    again = start("-m", "autotune", "run", str(cancer), "--target", "diagnosis", *words, cwd=tmp_path)
+    assert again.stderr is not None
+    line = ""
+    while "/100000: trial " not in line:
+        line = again.stderr.readline()
+        assert again.poll() is None, "a stop is for those who work then, not for those who come later"
+    again.kill()
+    again.communicate()
+
+
 def test_an_error_of_ours_keeps_its_traceback(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any, **__: Any) -> None:
         raise RuntimeError("our bug")
@@ -291,21 +354,42 @@ def test_python_m_autotune_is_tune_with_its_exit_codes(tmp_path: Path) -> None:
     assert process.communicate()[0] == f"autotune, version {autotune.__version__}\n"
 
 
-@pytest.mark.parametrize("blow", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_keeps_its_trials_and_ends_with_130(blow: int, cancer: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("blows", [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM,)], ids=["Ctrl-C twice", "TERM"])
+def test_an_interrupted_run_keeps_its_trials_and_ends_with_130(
+    blows: tuple[int, ...], cancer: Path, tmp_path: Path
+) -> None:
     words = ("--space", "linear", "--n-trials", "100000", "--progress")
     process = start("-m", "autotune", "run", str(cancer), "--target", "diagnosis", *words, cwd=tmp_path)
     assert process.stderr is not None
     deadline = time.monotonic() + 60
     while "/100000: trial 1 " not in process.stderr.readline():
         assert time.monotonic() < deadline
-    process.send_signal(blow)
+    process.send_signal(blows[0])
+    for blow in blows[1:]:
+        while "Ctrl-C again to stop now" not in process.stderr.readline():
+            assert time.monotonic() < deadline
+        process.send_signal(blow)
     _, err = process.communicate()
     assert process.returncode == 130
     assert "the study in autotune.db keeps every finished trial" in err
     assert err.endswith("interrupted\n")
     board = json.loads(tune("leaderboard", "--storage", str(tmp_path / "autotune.db"), "--json").stdout)
     assert len(board["trials"]) >= 2
+
+
+def test_one_interrupt_ends_the_search_and_the_report_follows(cancer: Path, tmp_path: Path) -> None:
+    words = ("--space", "linear", "--n-trials", "100000", "--progress", "--json", "--save", "a.model")
+    process = start("-m", "autotune", "run", str(cancer), "--target", "diagnosis", *words, cwd=tmp_path)
+    assert process.stderr is not None
+    while "/100000: trial 1 " not in process.stderr.readline():
+        assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 0
+    assert "stopping when the running trials are over; Ctrl-C again to stop now" in err
+    found = json.loads(out)
+    assert found["test_score"]["value"] > 0.9 and (tmp_path / "a.model").exists()
+    assert 2 <= sum(found["trials"].values()) < 1000 and "running" not in found["trials"]
 
 
 def test_the_demo_runs_and_runs_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,9 +16,11 @@ from autotune.execution.coordinator import KILL_GRACE_SECONDS, Budget, Search
 from autotune.execution.events import Completed, Event, Failed, Lost, Reached, Stopped, Ticket
 from autotune.spaces.params import Float
 from autotune.spaces.space import Space
+from autotune.study.opening import open_study
 from autotune.study.records import TrialRecord
+from autotune.study.rows import OWNER
 from autotune.study.strategies import PRUNERS, find_sampler
-from autotune.study.study import OWNER, TuningStudy, open_study
+from autotune.study.study import TuningStudy
 
 FOREVER = float("inf")
 

@@ -24,19 +24,19 @@ FLOORS = (  # from the ground up; a room imports only from rooms on lower floors
     {"report", "watcher"},
     {"tuning", "optimizing", "console", "testing"},
     {"api", "demo", "space_tables", "shell"},
-    {"estimator", "space_commands"},
+    {"estimator", "space_commands", "study_commands"},
     {"cli"},
     {"__main__"},
     {"__init__"},  # the map: it names the public things, and loads them on first use
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 KEEPERS = {  # a package, where it is imported, and where its name serves types alone
-    "optuna": (r"study/.*", r"(plan|report|optimizing)\.py"),
+    "optuna": (r"study/.*", r"(plan|report|optimizing|study_commands)\.py"),
     "lightgbm": (r"learners/lightgbm\.py", ""),
     "xgboost": (r"learners/xgboost\.py", ""),
     "catboost": (r"learners/catboost\.py", ""),
     "torch": (r"learners/(mlp|torch)\w*\.py", ""),
-    "click": (r"(cli|space_commands)\.py", ""),
+    "click": (r"(cli|space_commands|study_commands)\.py", ""),
     "ruamel": (r"spaces/(texts|writing|convert)\.py", ""),
     "rich": (r"(console|space_tables)\.py", ""),
 }

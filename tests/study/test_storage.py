@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import multiprocessing
-import os
-import shutil
-import socket
 import sqlite3
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -18,13 +12,15 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from servers import PostgresServer, why_no_postgres
 from sqlalchemy import text
 
 import autotune
 from autotune.errors import SettingsError, StorageError
+from autotune.study.identity import IDENTITY
+from autotune.study.opening import open_study
 from autotune.study.storage import open_storage, redact, study_names
 from autotune.study.strategies import PRUNERS, find_sampler
-from autotune.study.study import IDENTITY, open_study
 
 
 def test_memory_paths_urls_and_storages(tmp_path: Path) -> None:
@@ -155,59 +151,14 @@ def test_processes_create_one_file_and_one_study_at_once(tmp_path: Path) -> None
 
 # ---- PostgreSQL ----
 
-DRIVER = next((name for name in ("psycopg2", "psycopg") if importlib.util.find_spec(name)), None)
-
-
-def postgres_folder() -> Path | None:
-    command = shutil.which("pg_config")
-    if command is None:
-        return None
-    found = subprocess.run([command, "--bindir"], capture_output=True, text=True, check=False).stdout.strip()
-    return Path(found) if found and (Path(found) / "initdb").exists() else None
-
 
 @pytest.fixture
 def postgres() -> Iterator[str]:
     """Start a server of one's own on a free port of this machine; give its URL."""
-    binaries = postgres_folder()
-    if binaries is None:
-        pytest.skip("PostgreSQL's initdb and pg_ctl are not on this machine")
-    if DRIVER is None:
-        pytest.skip("neither psycopg2 nor psycopg is installed: pip install psycopg2-binary")
-    yield from serve(binaries, f"postgresql+{DRIVER}")
-
-
-def serve(binaries: Path, scheme: str) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder = Path(tempfile.mkdtemp(prefix="autotune-postgres-"))
-    as_user: dict[str, Any] = {}
-    if os.geteuid() == 0:  # the server refuses to run as root
-        shutil.chown(folder, "nobody")
-        as_user = {"user": "nobody", "env": {**os.environ, "HOME": str(folder)}}
-
-    def control(*arguments: str) -> None:
-        log = (folder / "control.log").open("ab") if not as_user else subprocess.DEVNULL
-        subprocess.run(
-            [str(binaries / arguments[0]), "-D", str(folder / "data"), *arguments[1:]],
-            **as_user,
-            cwd=folder,
-            stdout=log,
-            stderr=log,
-            check=True,
-            timeout=120,
-        )
-
-    try:
-        control("initdb", "-A", "trust", "-U", "tester", "--no-sync")
-        options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
-        control("pg_ctl", "-w", "-o", options, "-l", str(folder / "server.log"), "start")
-        yield f"{scheme}://tester:not-shown@127.0.0.1:{port}/postgres"
-    finally:
-        if (folder / "data" / "postmaster.pid").exists():
-            control("pg_ctl", "-w", "-m", "immediate", "stop")
-        shutil.rmtree(folder, ignore_errors=True)
+    if reason := why_no_postgres():
+        pytest.skip(reason)
+    with PostgresServer() as server:
+        yield server.url
 
 
 def test_a_study_on_postgresql(postgres: str) -> None:

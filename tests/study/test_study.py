@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +15,11 @@ from autotune.curve import Evaluation, Progress
 from autotune.errors import StudyMismatchError, UnknownNameError
 from autotune.spaces.params import Choice, Float
 from autotune.spaces.space import Config, Space
+from autotune.study.opening import open_study, read_records, stored_seed
+from autotune.study.rows import CONFIG, OWNER
 from autotune.study.storage import open_storage
 from autotune.study.strategies import PRUNERS, find_pruner, find_sampler, trial_seed
-from autotune.study.study import BASELINE, OUTCOME, OWNER, TuningStudy, open_study, read_records, stored_seed
+from autotune.study.study import BASELINE, STALE_SECONDS, TuningStudy
 
 SPACE = Space({"linear": {"C": Float(0.1, 10.0, log=True)}}, starts=[Config("linear", {"C": 5.0})])
 IDENTITY = {"space": "linear 1", "table": "2", "target": "y (binary)", "metric": "roc_auc", "folds": "default"}
@@ -65,7 +68,7 @@ def test_each_trial_has_a_sampler_made_from_its_number() -> None:
         return optuna.samplers.RandomSampler(seed=seed)
 
     study = join(open_storage(None))
-    study._sampler = sampler
+    study._drafter._sampler = sampler
     for _ in range(4):
         study.claim()
     assert made == [trial_seed(0, 2, "sampler"), trial_seed(0, 3, "sampler")]
@@ -151,7 +154,8 @@ def test_a_trial_of_a_dead_owner_is_taken_up_and_reaches_its_rungs_again_quietly
     study = join(storage)
     claims = [study.claim() for _ in range(3)]
     study.may_go_on(2, Progress(0, 1.0, 0.6), 1.0)
-    study._running[2][0].set_user_attr(OWNER, study.optuna.trials[2].user_attrs[OWNER].rsplit("/", 1)[0] + "/1")
+    row = study.optuna.trials[2]
+    study.optuna._storage.set_trial_user_attr(row._trial_id, OWNER, row.user_attrs[OWNER].rsplit("/", 1)[0] + "/1")
     successor = join(storage)
     assert successor.claim() == claims[2]
     assert successor.may_go_on(2, Progress(0, 1.0, 0.6), 1.0)
@@ -159,14 +163,40 @@ def test_a_trial_of_a_dead_owner_is_taken_up_and_reaches_its_rungs_again_quietly
     assert successor.complete(2, evaluation(0.7)).rungs == {0: 0.6}
 
 
-def test_a_dead_owner_in_the_midst_of_failing_is_no_trouble(storage: BaseStorage) -> None:
+def test_the_late_result_of_a_trial_that_another_took_over_is_dropped_and_said(storage: BaseStorage) -> None:
     study = join(storage)
     study.claim()
-    study._mark(0, failed=True)
-    study.give_back(0)
+    row = study.optuna.trials[0]
+    study.optuna._storage.set_trial_user_attr(row._trial_id, OWNER, row.user_attrs[OWNER].rsplit("/", 1)[0] + "/1")
+    assert study.complete(0, evaluation(0.9)) is None
+    assert "taken over by another process" in study.notes()[0]
     successor = join(storage)
     successor.claim()
-    assert successor.fail(0, "ValueError: no", 0.2).state == "failed"
+    assert successor.complete(0, evaluation(0.7)).score == 0.7
+    assert study.optuna.trials[0].value == 0.7
+
+
+def test_no_more_rows_are_created_than_the_limit_says(storage: BaseStorage) -> None:
+    study, other = join(storage), join(storage)
+    claims = [claim.number for each in (study, other, study, other) if (claim := each.claim(limit=3))]
+    assert claims == [0, 1, 2]
+    assert study.awaits_others(3) and other.awaits_others(3)
+    for each, number in ((study, 0), (other, 1), (study, 2)):
+        each.complete(number, evaluation(0.7))
+    assert join(storage).n_finished == 3 and not join(storage).awaits_others(3)
+
+
+def test_what_others_finish_is_known_to_the_next_claim(storage: BaseStorage) -> None:
+    study, other = join(storage), join(storage)
+    other.claim()
+    other.may_go_on(0, Progress(0, 1.0, 0.6), 1.0)
+    study.claim()
+    other.complete(0, evaluation(0.9))
+    time.sleep(STALE_SECONDS)
+    study.claim()
+    best = study.best()
+    assert best is not None and (best.number, best.score) == (0, 0.9)
+    assert study.records()[0] == other.records()[0]
 
 
 def test_joining_needs_the_same_question_and_each_part_is_named(storage: BaseStorage) -> None:
@@ -248,7 +278,7 @@ def test_optuna_reads_the_study(storage: BaseStorage) -> None:
         study.complete(number, evaluation(0.5 + number / 10))
     read = optuna.load_study(storage=storage, study_name="study")
     assert read.best_value == 0.7
-    assert read.best_trial.user_attrs[OUTCOME]["config"] == {"learner": "linear", "C": read.best_params["linear.C"]}
+    assert read.best_trial.user_attrs[CONFIG] == {"learner": "linear", "C": read.best_params["linear.C"]}
 
 
 def test_a_learner_whose_configurations_are_all_tried_is_not_trained_again() -> None:

@@ -1,0 +1,123 @@
+"""The configuration of a new trial: defaults and starts first, then what the sampler proposes, nothing twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from typing import TYPE_CHECKING, Any
+
+from autotune.spaces.draws import enumerate_learner
+from autotune.spaces.space import Config, Space
+from autotune.study.ledger import Proposal
+from autotune.study.propose import config_key, propose
+from autotune.study.records import TrialRecord, beaten_learners
+from autotune.study.rows import CONFIG
+from autotune.study.suggest import as_suggestions, suggest
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.samplers import BaseSampler
+    from optuna.trial import FrozenTrial
+
+LISTED_AT_MOST = 10_000
+"""A finite space of no more configurations is tried without repetition until none is left."""
+
+
+class Drafter:
+    """Drafts the configurations of a study's trials.
+
+    Parameters
+    ----------
+    space : Space
+        What may vary.
+    sampler : callable
+        Makes the sampler of a trial from a seed.
+    accepts : callable
+        Whether a configuration's learner takes its values.
+    seed : int
+        The study's seed.
+    """
+
+    def __init__(
+        self, space: Space, sampler: Callable[[int], BaseSampler], accepts: Callable[[Config], bool], seed: int
+    ) -> None:
+        self._space = space
+        self._sampler = sampler
+        self._accepts = accepts
+        self._seed = seed
+        self._first = space.first_configurations()
+        finite = {learner: enumerate_learner(space, learner, LISTED_AT_MOST) for learner in space.learners}
+        self._listed = {
+            learner: [config for config in configs if accepts(config)]
+            for learner, configs in finite.items()
+            if configs is not None
+        }
+        self._keys: dict[int, str] = {}
+
+    @property
+    def n_listed(self) -> int:
+        """The number of configurations of the learners that have finitely many."""
+        return sum(map(len, self._listed.values()))
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the space is finite and each of its configurations has been tried, or is being tried."""
+        if len(self._listed) < len(self._space.learners):
+            return False
+        return len(self._tried_out(set(self._keys.values()))) == len(self._space.learners)
+
+    def note(self, number: int, config: Config | None) -> None:
+        """Note which configuration a trial has, where there are finitely many."""
+        if self._listed and config is not None:
+            self._keys[number] = config_key(config)
+
+    def draft(
+        self, study: optuna.Study, row: FrozenTrial, records: Callable[[], Sequence[TrialRecord]], *, maximize: bool
+    ) -> Proposal:
+        """Draft the configuration of a row.
+
+        Parameters
+        ----------
+        study : optuna.Study
+            What the sampler learns from.
+        row : FrozenTrial
+            The trial; its number decides about defaults, starts and seeds.
+        records : callable
+            Returns what has been tried so far.
+        maximize : bool
+            Whether larger scores are better.
+        """
+        config = (
+            self._first[row.number] if row.number < len(self._first) else self._sampled(study, row, records, maximize)
+        )
+        values, params = as_suggestions(config, self._space), {}
+
+        def ask(path: str, distribution: Any, parameter: Any) -> Any:
+            params[path] = (values[path], distribution)
+            return values[path]
+
+        return Proposal(params, {CONFIG: suggest(ask, self._space).flat()})
+
+    def _sampled(
+        self, study: optuna.Study, row: FrozenTrial, records: Callable[[], Sequence[TrialRecord]], maximize: bool
+    ) -> Config:
+        known = {key for number, key in self._keys.items() if number != row.number}
+        several = len(self._space.learners) > 1
+        beaten = beaten_learners(records(), maximize=maximize) if several else set()
+        done = self._tried_out(known)
+        if not set(self._space.learners) - beaten - done:
+            beaten = set()
+        return propose(
+            study,
+            self._space,
+            self._sampler,
+            row,
+            seed=self._seed,
+            accepts=self._accepts,
+            known=known,
+            listed=[config for configs in self._listed.values() for config in configs],
+            avoided=beaten | done,
+        )
+
+    def _tried_out(self, known: Collection[str]) -> set[str]:
+        """Return the learners of which every configuration is known."""
+        return {learner for learner, configs in self._listed.items() if all(config_key(c) in known for c in configs)}

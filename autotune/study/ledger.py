@@ -1,0 +1,181 @@
+"""The ledger: how trials are claimed, taken over and finished in a storage, which is the only truth.
+
+A trial is one row for life. `PlainLedger` keeps it through Optuna's own interface, for any storage; `SqlLedger`, in
+the room beside, does each step in one transaction on a database, so that processes and machines can share a study.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from autotune.study.owner import is_dead, this_owner
+from autotune.study.rows import OWNER
+
+if TYPE_CHECKING:
+    from optuna.storages import BaseStorage
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What a trial is to try.
+
+    Attributes
+    ----------
+    params : mapping of str to (value, BaseDistribution)
+        What the sampler sees, by path.
+    attrs : mapping of str to value
+        What people see: user attributes of the row.
+    """
+
+    params: Mapping[str, tuple[Any, BaseDistribution]]
+    attrs: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a trial ended.
+
+    Attributes
+    ----------
+    state : TrialState
+        COMPLETE or PRUNED.
+    value : float or None
+        The value that it is told with.
+    rungs : mapping of int to float
+        Scores at rungs that have not been written yet.
+    attrs, system_attrs : mapping of str to value
+        User attributes and Optuna's own attributes of the row.
+    """
+
+    state: TrialState
+    value: float | None
+    rungs: Mapping[int, float] = field(default_factory=dict)
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    system_attrs: Mapping[str, Any] = field(default_factory=dict)
+
+
+Propose = Callable[[int], "Proposal | None"]
+"""Proposes a configuration for the trial of a number; None when that number has been taken meanwhile."""
+
+
+class Ledger(Protocol):
+    """The rows of one study."""
+
+    def news(self) -> Sequence[FrozenTrial]:
+        """Return the rows that are new or may have changed since the last call, by number; not those held here."""
+
+    def claim(self, propose: Propose, limit: int | None) -> int | None:
+        """Create a RUNNING row with its parameters and owner; return its number, or None where the limit is reached."""
+
+    def describe(self, number: int, proposal: Proposal) -> None:
+        """Write the parameters of a row that its owner left without."""
+
+    def adopt(self, number: int) -> bool:
+        """Take over a RUNNING row whose owner is gone: same number, same parameters; False where it is not."""
+
+    def reach(self, number: int, rungs: Mapping[int, float]) -> None:
+        """Write what a trial has reached."""
+
+    def finish(self, number: int, ending: Ending) -> bool:
+        """End a trial; False where the row is no longer held here, and then nothing is written."""
+
+    def give_back(self, number: int) -> None:
+        """Leave a trial to whoever comes next: it stays RUNNING, without an owner."""
+
+
+class PlainLedger:
+    """A ledger through Optuna's own interface: for memory, journals and whatever storage a person brings.
+
+    Its steps are single writes, not transactions: processes that share such a storage at the same moment may create a
+    row more than they were asked for.
+
+    Parameters
+    ----------
+    storage : BaseStorage
+        Where the study lives.
+    study_id : int
+        Which one it is.
+    """
+
+    def __init__(self, storage: BaseStorage, study_id: int) -> None:
+        self._storage = storage
+        self._study_id = study_id
+        self._held: dict[int, int] = {}
+        self._over: set[int] = set()
+
+    def news(self) -> Sequence[FrozenTrial]:
+        """Return the rows that are new or may have changed since the last call, by number; not those held here."""
+        rows = self._storage.get_all_trials(self._study_id, deepcopy=False)
+        found = [row for row in rows if row.number not in self._over and row.number not in self._held]
+        self._over.update(row.number for row in found if row.state.is_finished())
+        return found
+
+    def claim(self, propose: Propose, limit: int | None) -> int | None:
+        """Create a RUNNING row, whose number is the storage's to give, and write its parameters."""
+        if limit is not None and self._storage.get_n_trials(self._study_id) >= limit:
+            return None
+        trial_id = self._storage.create_new_trial(self._study_id)
+        number = self._storage.get_trial_number_from_id(trial_id)
+        self._storage.set_trial_user_attr(trial_id, OWNER, this_owner())
+        self._held[number] = trial_id
+        try:
+            proposal = propose(number)
+        except BaseException:  # a sampler of somebody's own: the row is left to whoever comes next
+            self.give_back(number)
+            raise
+        assert proposal is not None, "a number that this row has cannot be taken"
+        self.describe(number, proposal)
+        return number
+
+    def describe(self, number: int, proposal: Proposal) -> None:
+        """Write parameters and attributes."""
+        trial_id = self._held[number]
+        for path, (value, distribution) in proposal.params.items():
+            self._storage.set_trial_param(trial_id, path, distribution.to_internal_repr(value), distribution)
+        for key, attr in proposal.attrs.items():
+            self._storage.set_trial_user_attr(trial_id, key, attr)
+
+    def adopt(self, number: int) -> bool:
+        """Take over a row of a dead process of this host, or one that was given back."""
+        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+        row = self._storage.get_trial(trial_id)
+        if row.state.is_finished() or not is_dead(row.user_attrs.get(OWNER)):
+            return False
+        self._storage.set_trial_user_attr(trial_id, OWNER, this_owner())
+        self._held[number] = trial_id
+        return True
+
+    def reach(self, number: int, rungs: Mapping[int, float]) -> None:
+        """Write what is not written yet."""
+        trial_id = self._held[number]
+        written = self._storage.get_trial(trial_id).intermediate_values
+        for rung, score in rungs.items():
+            if rung not in written:
+                self._storage.set_trial_intermediate_value(trial_id, rung, score)
+
+    def finish(self, number: int, ending: Ending) -> bool:
+        """Write rungs and attributes, and last of all the state."""
+        trial_id = self._held[number]
+        row = self._storage.get_trial(trial_id)
+        if row.state.is_finished() or row.user_attrs.get(OWNER) != this_owner():
+            del self._held[number]
+            return False
+        self.reach(number, ending.rungs)
+        for key, attr in ending.attrs.items():
+            self._storage.set_trial_user_attr(trial_id, key, attr)
+        for key, attr in ending.system_attrs.items():
+            self._storage.set_trial_system_attr(trial_id, key, attr)
+        values = None if ending.value is None else [ending.value]
+        self._storage.set_trial_state_values(trial_id, ending.state, values)
+        self._over.add(number)
+        del self._held[number]
+        return True
+
+    def give_back(self, number: int) -> None:
+        """Blank the owner."""
+        self._storage.set_trial_user_attr(self._held.pop(number), OWNER, "")

@@ -1,0 +1,97 @@
+"""The sampler's mirror of a study: its rows in memory, merged from the storage and kept up with what is told here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import optuna
+from optuna.storages import InMemoryStorage
+from optuna.trial import FrozenTrial
+
+from autotune.study.ledger import Ending, Proposal
+
+
+class Mirror:
+    """A study in memory with the numbers, parameters and results of the one in the storage.
+
+    Parameters
+    ----------
+    study : optuna.Study
+        The one in the storage; what samplers keep in its attributes is copied.
+    """
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._storage = InMemoryStorage()
+        with quiet_optuna():
+            self._id = self._storage.create_new_study(study.directions, study.study_name)
+        for key, value in study._storage.get_study_system_attrs(study._study_id).items():
+            self._storage.set_study_system_attr(self._id, key, value)
+        self.study = optuna.load_study(study_name=study.study_name, storage=self._storage)
+
+    def __len__(self) -> int:
+        return self._storage.get_n_trials(self._id)
+
+    def rows(self) -> Sequence[FrozenTrial]:
+        """Return the rows by number; they are not to be changed."""
+        return self._storage.get_all_trials(self._id, deepcopy=False)
+
+    def row(self, number: int) -> FrozenTrial:
+        """Return one row; it is created where it is not there yet."""
+        while len(self) <= number:
+            self._storage.create_new_trial(self._id)
+        return self._storage._get_trial(number)  # ids count from 0, as numbers do
+
+    def put(self, row: FrozenTrial) -> None:
+        """Take over what a row of the storage holds."""
+        known = self.row(row.number)
+        if known.state.is_finished():
+            return
+        params = {path: (value, row.distributions[path]) for path, value in row.params.items()}
+        self.describe(row.number, Proposal(params, row.user_attrs))
+        if row.state.is_finished():
+            value = None if row.values is None else row.values[0]
+            self.finish(row.number, Ending(row.state, value, row.intermediate_values, system_attrs=row.system_attrs))
+        else:
+            self.reach(row.number, row.intermediate_values)
+
+    def describe(self, number: int, proposal: Proposal) -> None:
+        """Set parameters and attributes of a row."""
+        known = self.row(number).params
+        for path, (value, distribution) in proposal.params.items():
+            if path not in known:
+                self._storage.set_trial_param(number, path, distribution.to_internal_repr(value), distribution)
+        for key, attr in proposal.attrs.items():
+            self._storage.set_trial_user_attr(number, key, attr)
+
+    def reach(self, number: int, rungs: Mapping[int, float]) -> None:
+        """Set what a row has reached."""
+        for rung, score in rungs.items():
+            self._storage.set_trial_intermediate_value(number, rung, score)
+
+    def finish(self, number: int, ending: Ending) -> FrozenTrial:
+        """End a row."""
+        self.reach(number, ending.rungs)
+        for key, attr in ending.attrs.items():
+            self._storage.set_trial_user_attr(number, key, attr)
+        for key, attr in ending.system_attrs.items():
+            self._storage.set_trial_system_attr(number, key, attr)
+        values = None if ending.value is None else [ending.value]
+        self._storage.set_trial_state_values(number, ending.state, values)
+        return self.row(number)
+
+    def sampler_attrs(self) -> Mapping[str, Any]:
+        """Return what samplers keep in the study's attributes."""
+        return dict(self._storage.get_study_system_attrs(self._id))
+
+
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Keep Optuna's own log lines of creating a study off the terminal, for this one call."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)

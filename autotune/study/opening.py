@@ -1,0 +1,155 @@
+"""Creating and joining studies, and reading them without the question that they were made for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import optuna
+from optuna.storages import BaseStorage
+
+from autotune.errors import StudyMismatchError
+from autotune.registry import unknown_name
+from autotune.spaces.space import Config, Space
+from autotune.study.identity import IDENTITY, SEED, VERSIONS, check_identity, describe, was_left_bare
+from autotune.study.mirror import quiet_optuna
+from autotune.study.records import TrialRecord, ranked
+from autotune.study.rows import OWNER, records_of
+from autotune.study.strategies import Pruner
+from autotune.study.study import TuningStudy
+
+if TYPE_CHECKING:
+    from optuna.samplers import BaseSampler
+
+
+def open_study(
+    storage: BaseStorage,
+    name: str,
+    *,
+    space: Space,
+    sampler: Callable[[int], BaseSampler],
+    pruner: Pruner,
+    maximize: bool,
+    identity: Mapping[str, str],
+    seed: int,
+    versions: Mapping[str, str],
+    accepts: Callable[[Config], bool] = lambda config: True,
+    say: Callable[[str], Any] = lambda line: None,
+) -> TuningStudy:
+    """Create a study, or join the one of that name if it was made for the same question.
+
+    Parameters
+    ----------
+    storage : optuna.storages.BaseStorage
+        Where it lives.
+    name : str
+        The study's name.
+    space, sampler, pruner, seed, accepts, say
+        As for `TuningStudy`.
+    maximize : bool
+        Whether larger scores are better.
+    identity : mapping of str to str
+        The parts of the fingerprint: what the study was made for.
+    versions : mapping of str to str
+        Versions of the packages; recorded at creation.
+
+    Raises
+    ------
+    StudyMismatchError
+        When the study was made for something else; the parts that differ are named.
+    """
+    with quiet_optuna():
+        try:
+            study = optuna.create_study(
+                storage=storage, study_name=name, direction="maximize" if maximize else "minimize"
+            )
+            describe(study, identity, seed, versions)
+        except optuna.exceptions.DuplicatedStudyError:
+            study = optuna.load_study(storage=storage, study_name=name)
+            if len(study.directions) > 1:
+                raise StudyMismatchError(
+                    "the study has several objectives", f"study {name!r}", "another study_name"
+                ) from None
+            if was_left_bare(study, maximize):
+                describe(study, identity, seed, versions)
+    check_identity(study, identity, seed)
+    return TuningStudy(study, space, sampler, pruner, seed, accepts, say)
+
+
+def stored_seed(storage: BaseStorage, name: str) -> int | None:
+    """Return the seed of a study, or None when there is no such study."""
+    if name not in optuna.study.get_all_study_names(storage):
+        return None
+    seed = optuna.load_study(storage=storage, study_name=name).user_attrs.get(SEED)
+    return None if seed is None else int(seed)
+
+
+def load_study(storage: BaseStorage, name: str) -> optuna.Study:
+    """Return a study as it stands, to be read.
+
+    Raises
+    ------
+    UnknownNameError
+        When the storage holds no such study.
+    """
+    names = optuna.study.get_all_study_names(storage)
+    if name not in names:
+        raise unknown_name("study in this storage", name, names)
+    return optuna.load_study(storage=storage, study_name=name)
+
+
+def read_records(storage: BaseStorage, name: str) -> tuple[tuple[TrialRecord, ...], Mapping[str, str], bool]:
+    """Return a study's records, the identity that it was made with, and whether larger scores are better.
+
+    Raises
+    ------
+    UnknownNameError
+        When the storage holds no such study.
+    """
+    study = load_study(storage, name)
+    maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
+    return records_of(study), study.user_attrs.get(IDENTITY, {}), maximize
+
+
+def summary(study: optuna.Study) -> dict[str, Any]:
+    """Return how a study stands, as plain values: its name, metric, trials by state, and its best score."""
+    maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
+    records = ranked(records_of(study), maximize=maximize)
+    best = records[0] if records and records[0].state == "complete" else None
+    identity = study.user_attrs.get(IDENTITY, {})
+    return {
+        "study_name": study.study_name,
+        "metric": identity.get("metric", "score").partition(" ")[0],
+        "maximize": maximize,
+        "trials": dict(Counter(record.state for record in records)),
+        "best_trial": None if best is None else best.number,
+        "best_score": None if best is None else best.score,
+        "identity": dict(identity),
+        "versions": study.user_attrs.get(VERSIONS, {}),
+    }
+
+
+def summaries(storage: BaseStorage) -> list[dict[str, Any]]:
+    """Return how each study of a storage stands, by name; those with several objectives are left out."""
+    names = sorted(optuna.study.get_all_study_names(storage))
+    found = (optuna.load_study(storage=storage, study_name=name) for name in names)
+    return [summary(study) for study in found if len(study.directions) == 1]
+
+
+def running_trials(study: optuna.Study) -> list[dict[str, Any]]:
+    """Return who runs what: number, owner, for how many seconds, and the last rung that was written."""
+    running = []
+    for row in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
+        rung, score = max(row.intermediate_values.items(), default=(None, None))
+        started = row.datetime_start or datetime.now()
+        owner = row.user_attrs.get(OWNER) or "nobody: it was given back"
+        seconds = (datetime.now() - started).total_seconds()
+        running.append({"number": row.number, "owner": owner, "seconds": seconds, "rung": rung, "score": score})
+    return running
+
+
+def delete_study(study: optuna.Study) -> None:
+    """Delete a study with all its rows."""
+    optuna.delete_study(study_name=study.study_name, storage=study._storage)

@@ -1,0 +1,366 @@
+"""A ledger on a database: each step is one transaction, and many rows of a trial are written at once.
+
+It writes Optuna's own tables, so that any Optuna program reads the study; a claim takes the lock of the study's row, as
+Optuna's creation of trials does. Whose trial a row is stands in its owner attribute; that the owner lives, in Optuna's
+table of heartbeats, by the clock of the database.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import optuna
+from optuna.distributions import distribution_to_json
+from optuna.trial import FrozenTrial, TrialState
+
+from autotune.errors import StorageError
+from autotune.study.ledger import Ending, Proposal, Propose
+from autotune.study.owner import is_dead, is_of_this_host, this_owner
+from autotune.study.rows import OWNER
+
+if TYPE_CHECKING:
+    from optuna.storages import RDBStorage
+    from sqlalchemy import Connection
+
+T = TypeVar("T")
+
+TESTED = "5."
+"""Versions of Optuna whose tables are known; with any other, the plain ledger is used."""
+
+LEASE_SECONDS = 180.0
+"""An owner on another host that has not been heard of for so long is taken to be gone."""
+
+BEAT_SECONDS = 30.0
+"""How often an owner says that it lives."""
+
+OUTAGE_SECONDS = 600.0
+"""How long a database may be away before the run ends."""
+
+
+class SqlLedger:
+    """The rows of one study in a database.
+
+    Parameters
+    ----------
+    storage : RDBStorage
+        The database.
+    study_id : int
+        Which study it is.
+    say : callable
+        Told a line when the database is away, and when it is back.
+    """
+
+    def __init__(self, storage: RDBStorage, study_id: int, say: Callable[[str], Any] = lambda line: None) -> None:
+        from optuna.storages._rdb import models
+
+        self._storage = storage
+        self._study_id = study_id
+        self._say = say
+        self._studies = models.StudyModel.__table__
+        self._trials = models.TrialModel.__table__
+        self._params = models.TrialParamModel.__table__
+        self._attrs = models.TrialUserAttributeModel.__table__
+        self._system_attrs = models.TrialSystemAttributeModel.__table__
+        self._values = models.TrialValueModel.__table__
+        self._rungs = models.TrialIntermediateValueModel.__table__
+        self._heartbeats = models.TrialHeartbeatModel.__table__
+        self._value_type = models.TrialValueModel.TrialValueType.FINITE
+        self._rung_type = models.TrialIntermediateValueModel.TrialIntermediateValueType.FINITE
+        self._held: dict[int, int] = {}
+        self._open: set[int] = set()
+        self._last = -1
+        self._heart: threading.Thread | None = None
+
+    def news(self) -> Sequence[FrozenTrial]:
+        """Return the rows that are new or may have changed since the last call, by number; not those held here."""
+        rows = self._persist(lambda: self._storage._get_trials(self._study_id, None, set(self._open), self._last))
+        held = set(self._held.values())
+        for row in rows:
+            self._last = max(self._last, row._trial_id)
+            (self._open.discard if row.state.is_finished() else self._open.add)(row._trial_id)
+        return sorted((row for row in rows if row._trial_id not in held), key=lambda row: row.number)
+
+    def claim(self, propose: Propose, limit: int | None) -> int | None:
+        """Create a RUNNING row in one transaction, with its number, parameters and owner."""
+        while True:
+            number = self._persist(self._count)
+            if limit is not None and number >= limit:
+                return None
+            proposal = propose(number)
+            if proposal is None:
+                continue
+            trial_id = self._persist(partial(self._insert, number, proposal))
+            if trial_id is not None:
+                self._hold(number, trial_id)
+                self._last = max(self._last, trial_id)
+                return number
+
+    def describe(self, number: int, proposal: Proposal) -> None:
+        """Write the parameters of a row that its owner left without."""
+        trial_id = self._held[number]
+
+        def write() -> None:
+            with self._storage.engine.begin() as connection:
+                self._add_proposal(connection, trial_id, proposal)
+
+        self._persist(write)
+
+    def adopt(self, number: int) -> bool:
+        """Take over a row whose owner is dead, has given it back, or has not been heard of for the time of a lease."""
+
+        def take() -> int | None:
+            with self._storage.engine.begin() as connection:
+                trial_id = self._id_of(connection, number)
+                state, owner = self._look(connection, trial_id)
+                if state != TrialState.RUNNING or owner is None or not self._is_gone(connection, trial_id, owner):
+                    return None
+                self._set_owner(connection, trial_id, this_owner())
+                self._beat(connection, [trial_id])
+                return trial_id
+
+        trial_id = self._persist(take)
+        if trial_id is None:
+            return False
+        self._hold(number, trial_id)
+        self._open.discard(trial_id)
+        return True
+
+    def reach(self, number: int, rungs: Mapping[int, float]) -> None:
+        """Write what is not written yet, as long as the row is held here."""
+        trial_id = self._held[number]
+
+        def write() -> None:
+            with self._storage.engine.begin() as connection:
+                if self._look(connection, trial_id) == (TrialState.RUNNING, this_owner()):
+                    self._add_rungs(connection, trial_id, rungs)
+
+        self._persist(write)
+
+    def finish(self, number: int, ending: Ending) -> bool:
+        """End a trial in one transaction: still RUNNING, still held here, or nothing is written."""
+        trial_id = self._held[number]
+
+        def end() -> bool:
+            with self._storage.engine.begin() as connection:
+                state, owner = self._look(connection, trial_id)
+                if owner != this_owner():
+                    return False
+                if state == TrialState.RUNNING:  # or else this very ending came through, and its answer did not
+                    self._write_ending(connection, trial_id, ending)
+                return True
+
+        kept = self._persist(end)
+        del self._held[number]
+        if not kept:
+            self._open.add(trial_id)
+        return kept
+
+    def give_back(self, number: int) -> None:
+        """Blank the owner, as long as it is this process."""
+        trial_id = self._held.pop(number)
+        self._open.add(trial_id)
+
+        def blank() -> None:
+            with self._storage.engine.begin() as connection:
+                if self._look(connection, trial_id) == (TrialState.RUNNING, this_owner()):
+                    self._set_owner(connection, trial_id, "")
+
+        self._persist(blank)
+
+    def _count(self, connection: Connection | None = None) -> int:
+        from sqlalchemy import func, select
+
+        if connection is None:
+            with self._storage.engine.connect() as connection:
+                return self._count(connection)
+        rows = select(func.count()).where(self._trials.c.study_id == self._study_id)
+        return int(connection.execute(rows).scalar_one())
+
+    def _insert(self, number: int, proposal: Proposal) -> int | None:
+        from sqlalchemy import select
+
+        with self._storage.engine.begin() as connection:
+            study = select(self._studies.c.study_id).where(self._studies.c.study_id == self._study_id)
+            connection.execute(study.with_for_update())
+            n_rows = self._count(connection)
+            if n_rows != number:
+                return self._mine_already(connection, number) if n_rows > number else None
+            row = {
+                "study_id": self._study_id,
+                "number": number,
+                "state": TrialState.RUNNING,
+                "datetime_start": _now(),
+            }
+            key = connection.execute(self._trials.insert(), row).inserted_primary_key
+            assert key is not None
+            trial_id = int(key[0])
+            self._add_proposal(connection, trial_id, proposal)
+            self._add_attrs(connection, self._attrs, trial_id, {OWNER: this_owner()})
+            self._beat(connection, [trial_id])
+            return trial_id
+
+    def _mine_already(self, connection: Connection, number: int) -> int | None:
+        """Return the row of a claim that came through although its answer did not."""
+        trial_id = self._id_of(connection, number)
+        unknown = trial_id not in self._held.values() and trial_id > self._last
+        return trial_id if unknown and self._look(connection, trial_id)[1] == this_owner() else None
+
+    def _add_proposal(self, connection: Connection, trial_id: int, proposal: Proposal) -> None:
+        params = [
+            {
+                "trial_id": trial_id,
+                "param_name": path,
+                "param_value": distribution.to_internal_repr(value),
+                "distribution_json": distribution_to_json(distribution),
+            }
+            for path, (value, distribution) in proposal.params.items()
+        ]
+        if params:
+            connection.execute(self._params.insert(), params)
+        self._add_attrs(connection, self._attrs, trial_id, proposal.attrs)
+
+    def _add_attrs(self, connection: Connection, table: Any, trial_id: int, attrs: Mapping[str, Any]) -> None:
+        rows = [{"trial_id": trial_id, "key": key, "value_json": json.dumps(attr)} for key, attr in attrs.items()]
+        if rows:
+            connection.execute(table.insert(), rows)
+
+    def _add_rungs(self, connection: Connection, trial_id: int, rungs: Mapping[int, float]) -> None:
+        from sqlalchemy import select
+
+        if not rungs:
+            return
+        steps = select(self._rungs.c.step).where(self._rungs.c.trial_id == trial_id)
+        written = set(connection.execute(steps).scalars())
+        rows = [
+            {
+                "trial_id": trial_id,
+                "step": rung,
+                "intermediate_value": score,
+                "intermediate_value_type": self._rung_type,
+            }
+            for rung, score in rungs.items()
+            if rung not in written
+        ]
+        if rows:
+            connection.execute(self._rungs.insert(), rows)
+
+    def _write_ending(self, connection: Connection, trial_id: int, ending: Ending) -> None:
+        self._add_rungs(connection, trial_id, ending.rungs)
+        if ending.value is not None:
+            value = {"trial_id": trial_id, "objective": 0, "value": ending.value, "value_type": self._value_type}
+            connection.execute(self._values.insert(), value)
+        self._add_attrs(connection, self._attrs, trial_id, ending.attrs)
+        self._add_attrs(connection, self._system_attrs, trial_id, ending.system_attrs)
+        over = {"state": ending.state, "datetime_complete": _now()}
+        connection.execute(self._trials.update().where(self._trials.c.trial_id == trial_id).values(over))
+
+    def _id_of(self, connection: Connection, number: int) -> int:
+        from sqlalchemy import select
+
+        row = select(self._trials.c.trial_id).where(
+            self._trials.c.study_id == self._study_id, self._trials.c.number == number
+        )
+        return int(connection.execute(row).scalar_one())
+
+    def _look(self, connection: Connection, trial_id: int) -> tuple[TrialState, str | None]:
+        """Return state and owner of a row, and hold its lock until the transaction ends."""
+        from sqlalchemy import select
+
+        trial = select(self._trials.c.state).where(self._trials.c.trial_id == trial_id).with_for_update()
+        state = connection.execute(trial).scalar_one()
+        attr = select(self._attrs.c.value_json).where(self._attrs.c.trial_id == trial_id, self._attrs.c.key == OWNER)
+        owner = connection.execute(attr).scalar_one_or_none()
+        return state, None if owner is None else json.loads(owner)
+
+    def _set_owner(self, connection: Connection, trial_id: int, owner: str) -> None:
+        row = (self._attrs.c.trial_id == trial_id) & (self._attrs.c.key == OWNER)
+        connection.execute(self._attrs.update().where(row).values(value_json=json.dumps(owner)))
+
+    def _is_gone(self, connection: Connection, trial_id: int, owner: str) -> bool:
+        from sqlalchemy import func, select
+
+        if is_dead(owner):
+            return True
+        if is_of_this_host(owner):
+            return False
+        beat = select(self._heartbeats.c.heartbeat, func.now()).where(self._heartbeats.c.trial_id == trial_id)
+        found = connection.execute(beat).one_or_none()
+        if found is None:
+            return False
+        heard, now = found
+        return bool((now.replace(tzinfo=None) - heard.replace(tzinfo=None)).total_seconds() > LEASE_SECONDS)
+
+    def _beat(self, connection: Connection, trial_ids: Sequence[int]) -> None:
+        from sqlalchemy import func
+
+        of_these = self._heartbeats.c.trial_id.in_(trial_ids)
+        beaten = connection.execute(self._heartbeats.update().where(of_these).values(heartbeat=func.now())).rowcount
+        if beaten < len(trial_ids):
+            rows = [{"trial_id": trial_id} for trial_id in trial_ids]
+            connection.execute(self._heartbeats.insert().values(heartbeat=func.now()), rows)
+
+    def _hold(self, number: int, trial_id: int) -> None:
+        self._held[number] = trial_id
+        if self._heart is None or not self._heart.is_alive():
+            self._heart = threading.Thread(target=self._keep_beating, daemon=True)
+            self._heart.start()
+
+    def _keep_beating(self) -> None:
+        """Say every so often that the owner of the held rows lives; ends when none is held."""
+        import sqlalchemy.exc
+
+        while True:
+            time.sleep(BEAT_SECONDS)
+            held = list(self._held.values())
+            if not held:
+                return
+            with suppress(sqlalchemy.exc.SQLAlchemyError), self._storage.engine.begin() as connection:
+                self._beat(connection, held)
+
+    def _persist(self, step: Callable[[], T]) -> T:
+        """Do a step, and again after a while as long as the database is away: each step can be done twice."""
+        import sqlalchemy.exc
+
+        started, pause = time.monotonic(), 0.1
+        while True:
+            try:
+                done = step()
+            except (sqlalchemy.exc.DBAPIError, optuna.exceptions.StorageInternalError) as error:
+                reason = str(getattr(error, "orig", None) or error.__cause__ or error).splitlines()[0]
+                if not _is_outage(error) or time.monotonic() - started > OUTAGE_SECONDS:
+                    hint = "all that was told is kept: run the same command again when this is mended"
+                    raise StorageError(f"the storage cannot be used any more: {reason}", None, hint) from None
+                if pause == 0.1:
+                    self._say(
+                        f"the storage is away ({reason}); trying again for up to {OUTAGE_SECONDS / 60:.0f} minutes"
+                    )
+                time.sleep(pause)
+                pause = min(5.0, 2 * pause)
+            else:
+                if pause > 0.1:
+                    self._say("the storage is back")
+                return done
+
+
+def _is_outage(error: Exception) -> bool:
+    """Return whether an error of a database may pass by itself."""
+    import sqlalchemy.exc
+
+    cause = error if isinstance(error, sqlalchemy.exc.DBAPIError) else error.__cause__
+    text = str(cause)
+    lasting = ("disk is full", "readonly", "read-only", "no such table", "disk I/O error", "malformed")
+    kinds = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)
+    lost = isinstance(cause, sqlalchemy.exc.DBAPIError) and cause.connection_invalidated
+    return (isinstance(cause, kinds) or lost) and not any(words in text for words in lasting)
+
+
+def _now() -> datetime:
+    """Return the time as Optuna's tables hold it: UTC, without saying so."""
+    return datetime.now(UTC).replace(tzinfo=None)

@@ -1,0 +1,198 @@
+"""The commands that look at studies and at those who work at them: ``tune studies``, ``status``, ``trials``, ``stop``.
+
+Nothing heavy is imported before it is used.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from autotune.errors import SettingsError
+from autotune.settings import DOOR_DEFAULTS
+
+if TYPE_CHECKING:
+    import optuna
+
+    from autotune.study.records import TrialRecord
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+def study_options(command: C) -> C:
+    """Give a command the options that name a study."""
+    command = click.option("--json", "as_json", is_flag=True, help="print JSON")(command)
+    command = click.option("--study-name", help="the study; not needed when the storage holds only one")(command)
+    return storage_option(command)
+
+
+def storage_option(command: C) -> C:
+    """Give a command the option that names a storage."""
+    default = DOOR_DEFAULTS["cli"]["storage"]
+    return click.option("--storage", default=default, show_default=True, help="SQLite file or database URL")(command)
+
+
+def find_study(storage: str, study_name: str | None) -> optuna.Study:
+    """Return the study of that name, or the only one of a storage.
+
+    Raises
+    ------
+    SettingsError
+        When there is no such file, or more than one study to choose from.
+    UnknownNameError
+        When the storage holds no study of that name.
+    """
+    from autotune.study.opening import load_study
+    from autotune.study.storage import open_storage, redact, study_names
+
+    path = Path(storage.removeprefix("sqlite:///"))
+    if ("://" not in storage or storage.startswith("sqlite:///")) and not path.is_file():
+        raise SettingsError(f"no storage {str(path)!r}", "--storage", "the file that tune run wrote")
+    opened = open_storage(storage)
+    if study_name is None:
+        names = study_names(opened)
+        if len(names) != 1:
+            listed = "".join(f"\n    {name}" for name in names)
+            problem = f"the storage holds {len(names) or 'no'} studies{listed and ':'}{listed}"
+            raise SettingsError(problem, redact(storage), "--study-name NAME" if names else "tune run")
+        study_name = names[0]
+    return load_study(opened, study_name)
+
+
+@click.command()
+@storage_option
+@click.option("--json", "as_json", is_flag=True, help="print JSON")
+def studies(storage: str, as_json: bool) -> None:
+    """List the studies of a storage."""
+    from autotune.study.opening import summaries
+    from autotune.study.storage import open_storage
+
+    path = Path(storage.removeprefix("sqlite:///"))
+    if ("://" not in storage or storage.startswith("sqlite:///")) and not path.is_file():
+        raise SettingsError(f"no storage {str(path)!r}", "--storage", "the file that tune run wrote")
+    found = summaries(open_storage(storage))
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    width = max((len(each["study_name"]) for each in found), default=0)
+    for each in found:
+        best = "" if each["best_score"] is None else f"best {each['metric']} {each['best_score']:.5g}"
+        states = ", ".join(f"{count} {state}" for state, count in each["trials"].items())
+        click.echo(f"{each['study_name']:<{width}}  {states or 'no trials'}  {best}".rstrip())
+
+
+@click.command()
+@study_options
+def status(storage: str, study_name: str | None, as_json: bool) -> None:
+    """Show how a study stands: its trials, its best, and who runs what and for how long."""
+    from autotune.study.opening import running_trials, summary
+    from autotune.study.records import ranked
+    from autotune.study.rows import records_of
+
+    study = find_study(storage, study_name)
+    found = {**summary(study), "running": running_trials(study)}
+    records = records_of(study)
+    seconds = [record.seconds for record in records if record.seconds]
+    best = ranked(records, maximize=found["maximize"])[:1]
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    click.echo(f"{found['study_name']}: {found['metric']} ({'larger' if found['maximize'] else 'smaller'} is better)")
+    click.echo("trials: " + (", ".join(f"{count} {state}" for state, count in found["trials"].items()) or "none"))
+    if best and best[0].state == "complete":
+        click.echo(f"best: trial {best[0].number}, {best[0].score:.5g}")
+    if seconds:
+        click.echo(f"a trial takes {median(seconds):.1f} s in the median, {max(seconds):.1f} s at most")
+    for each in found["running"]:
+        rung = "" if each["score"] is None else f", at {each['score']:.5g} on rung {each['rung']}"
+        click.echo(f"  trial {each['number']} runs for {_age(each['seconds'])} on {_who(each['owner'])}{rung}")
+
+
+@click.command()
+@study_options
+@click.option("--state", type=click.Choice(["complete", "pruned", "failed", "running"]), help="only these")
+def trials(storage: str, study_name: str | None, as_json: bool, state: str | None) -> None:
+    """Show the trials of a study by their numbers."""
+    from autotune.study.rows import records_of
+
+    study = find_study(storage, study_name)
+    records = [record for record in records_of(study) if state in (None, record.state)]
+    if as_json:
+        listed = [plain_trial(record) for record in records]
+        click.echo(json.dumps({"study_name": study.study_name, "trials": listed}, default=str, indent=2))
+        return
+    for record in records:
+        score = "" if record.score is None else f"{record.score:.5g}"
+        seconds = "" if record.seconds is None else f"{record.seconds:.1f} s"
+        values = "" if record.config is None else " ".join(f"{k}={v}" for k, v in record.config.flat().items())
+        click.echo(f"{record.number:>5}  {record.state:<9}{score:>10}{seconds:>9}  {record.reason or values}")
+
+
+@click.command()
+@study_options
+def stop(storage: str, study_name: str | None, as_json: bool) -> None:
+    """Ask all who work at a study, on whatever machine, to finish the trials they run and to end."""
+    from autotune.study.identity import ask_to_stop
+    from autotune.study.opening import running_trials
+
+    study = find_study(storage, study_name)
+    ask_to_stop(study)
+    running = running_trials(study)
+    if as_json:
+        click.echo(json.dumps({"study_name": study.study_name, "running": running}, indent=2))
+        return
+    click.echo(f"{study.study_name}: asked to stop; {len(running)} trials are running")
+
+
+@click.command()
+@storage_option
+@click.argument("study_name", metavar="NAME")
+@click.option("--yes", is_flag=True, help="do not ask")
+def delete(storage: str, study_name: str, yes: bool) -> None:
+    """Delete a study with all its trials."""
+    from autotune.study.opening import delete_study
+    from autotune.study.rows import records_of
+
+    study = find_study(storage, study_name)
+    counts = Counter(record.state for record in records_of(study))
+    said = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no trials"
+    if not yes:
+        click.confirm(f"delete {study_name!r} with {said}?", abort=True, err=True)
+    delete_study(study)
+    click.echo(f"{study_name}: deleted, with {said}", err=True)
+
+
+def plain_trial(record: TrialRecord) -> dict[str, Any]:
+    """Return a trial as plain values."""
+    from autotune.study.records import spread
+
+    return {
+        "number": record.number,
+        "state": record.state,
+        "score": record.score,
+        "sd": spread(record.fold_scores),
+        "fold_scores": list(record.fold_scores),
+        "step": record.step,
+        "seconds": record.seconds,
+        "params": record.config.flat() if record.config else {},
+        "reason": record.reason,
+    }
+
+
+def _who(owner: str) -> str:
+    host, _, rest = owner.partition("/")
+    return f"{host}, process {rest.partition('/')[0]}" if rest else owner
+
+
+def _age(seconds: float) -> str:
+    return time.strftime("%H:%M:%S", time.gmtime(seconds)) if seconds >= 60 else f"{seconds:.0f} s"
+
+
+STUDY_COMMANDS = (studies, status, trials, stop, delete)

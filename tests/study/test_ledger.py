@@ -1,0 +1,250 @@
+"""The ledgers: one row a trial for life, whoever comes, goes or dies; on memory, SQLite and a real PostgreSQL."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.distributions import FloatDistribution
+from optuna.trial import TrialState
+from servers import PostgresServer, why_no_postgres
+from sqlalchemy import text
+
+import autotune
+from autotune.errors import StorageError
+from autotune.study.ledger import Ending, Ledger, PlainLedger, Proposal
+from autotune.study.rows import OWNER
+from autotune.study.sql_ledger import SqlLedger
+from autotune.study.storage import open_storage
+
+PARAMS = {"a.x": (0.25, FloatDistribution(0.0, 1.0))}
+OVER = Ending(
+    TrialState.COMPLETE, 0.5, {0: 0.9, 3: 0.7}, {"autotune:outcome": {"score": 0.5}}, {"constraints:failed": 0.0}
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[PostgresServer]:
+    if reason := why_no_postgres():
+        pytest.skip(reason)
+    with PostgresServer() as running:
+        yield running
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
+def study(request: pytest.FixtureRequest, tmp_path: Path) -> optuna.Study:
+    where: Any = {"memory": None, "sqlite": tmp_path / "s.db"}.get(request.param)
+    if request.param == "postgres":
+        where = request.getfixturevalue("server").url
+    return optuna.create_study(storage=open_storage(where), direction="minimize")
+
+
+def ledger(study: optuna.Study, **words: Any) -> Ledger:
+    backend = getattr(study._storage, "_backend", None)
+    if backend is None:
+        return PlainLedger(study._storage, study._study_id)
+    return SqlLedger(backend, study._study_id, **words)
+
+
+def propose(number: int) -> Proposal:
+    return Proposal(PARAMS, {"autotune:config": {"learner": "a", "x": 0.25}, "number": number})
+
+
+def test_what_is_claimed_and_finished_is_what_optuna_reads(study: optuna.Study) -> None:
+    here = ledger(study)
+    assert here.claim(propose, None) == 0
+    (row,) = study.trials
+    assert (row.state, row.params, row.distributions) == (TrialState.RUNNING, {"a.x": 0.25}, {"a.x": PARAMS["a.x"][1]})
+    assert row.user_attrs["number"] == 0 and row.user_attrs[OWNER]
+    here.reach(0, {0: 0.9})
+    assert here.finish(0, OVER)
+    (row,) = study.trials
+    assert (row.state, row.value, row.intermediate_values) == (TrialState.COMPLETE, 0.5, {0: 0.9, 3: 0.7})
+    assert row.user_attrs["autotune:outcome"] == {"score": 0.5}
+    assert row.constraints == {"failed": 0.0}
+    assert row.datetime_start is not None and row.datetime_complete is not None
+    assert 0 <= (row.datetime_complete - row.datetime_start).total_seconds() < 60
+    assert study.best_trial.number == 0
+
+
+def test_news_are_rows_of_others_and_come_until_they_are_over(study: optuna.Study) -> None:
+    here, there = ledger(study), ledger(study)
+    there.claim(propose, None)
+    here.news()
+    assert here.claim(propose, None) == 1
+    assert [row.number for row in here.news()] == [0], "still running, and not mine"
+    there.finish(0, OVER)
+    assert [(row.number, row.value) for row in here.news()] == [(0, 0.5)]
+    assert not here.news()
+
+
+def test_the_limit_counts_all_rows(study: optuna.Study) -> None:
+    here, there = ledger(study), ledger(study)
+    assert [each.claim(propose, 2) for each in (here, there, here)] == [0, 1, None]
+
+
+def test_what_was_given_back_is_adopted_by_one_only(study: optuna.Study) -> None:
+    here, there, third = ledger(study), ledger(study), ledger(study)
+    here.claim(propose, None)
+    assert not there.adopt(0), "its owner lives"
+    here.give_back(0)
+    assert there.adopt(0) and not third.adopt(0)
+    assert there.finish(0, OVER)
+    assert not third.adopt(0), "it is over"
+
+
+def dead(owner: str) -> str:
+    return owner.rpartition("/")[0] + "/1"  # the same process, started at another time
+
+
+def test_a_result_of_a_row_that_another_holds_is_not_written(study: optuna.Study) -> None:
+    here, there = ledger(study), ledger(study)
+    here.claim(propose, None)
+    owner = study.trials[0].user_attrs[OWNER]
+    study._storage.set_trial_user_attr(study.trials[0]._trial_id, OWNER, dead(owner))
+    assert not here.finish(0, OVER)
+    assert study.trials[0].state == TrialState.RUNNING and not study.trials[0].intermediate_values
+    assert there.adopt(0) and there.finish(0, Ending(TrialState.PRUNED, None))
+    assert study.trials[0].state == TrialState.PRUNED
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["heard of", "silent for the time of a lease"])
+def test_a_row_of_another_host_is_adopted_when_its_lease_is_over(study: optuna.Study, silent: bool) -> None:
+    here, there = ledger(study), ledger(study)
+    if isinstance(here, PlainLedger):
+        pytest.skip("leases need a database")
+    here.claim(propose, None)
+    row = study.trials[0]
+    study._storage.set_trial_user_attr(row._trial_id, OWNER, f"not-{socket.gethostname()}/1/1")
+    if silent:
+        backend = study._storage._backend  # type: ignore[attr-defined]
+        with backend.engine.begin() as connection:
+            connection.execute(text("UPDATE trial_heartbeats SET heartbeat = '2020-01-01 00:00:00'"))
+    assert there.adopt(0) == silent
+
+
+def test_an_ending_that_came_through_without_its_answer_is_not_written_twice(study: optuna.Study) -> None:
+    here = ledger(study)
+    if isinstance(here, PlainLedger):
+        pytest.skip("memory always answers")
+    here.claim(propose, None)
+    held = dict(here._held)  # type: ignore[attr-defined]
+    assert here.finish(0, OVER)
+    here._held = held  # type: ignore[attr-defined]
+    assert here.finish(0, OVER)
+    assert study.trials[0].value == 0.5
+
+
+def claim_many(where: Any, name: str, n: int, claims: Any) -> None:
+    study = optuna.load_study(storage=open_storage(where), study_name=name)
+    here = ledger(study)
+    while (number := here.claim(propose, n)) is not None:
+        claims.put(number)
+        here.finish(number, OVER)
+
+
+@pytest.mark.parametrize("where", ["sqlite", "postgres"])
+def test_processes_claim_each_number_once(where: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    storage: Any = str(tmp_path / "s.db") if where == "sqlite" else request.getfixturevalue("server").url
+    study = optuna.create_study(storage=open_storage(storage), study_name=f"race-{os.getpid()}")
+    context = multiprocessing.get_context("spawn")
+    claims = context.Queue()
+    processes = [context.Process(target=claim_many, args=(storage, study.study_name, 60, claims)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    numbers = sorted(claims.get(timeout=120) for _ in range(60))
+    for process in processes:
+        process.join(60)
+    assert numbers == list(range(60)) and claims.empty()
+    assert [(row.number, row.value) for row in study.trials] == [(number, 0.5) for number in range(60)]
+
+
+def test_the_ledger_waits_for_a_server_that_is_away_and_says_so(server: PostgresServer) -> None:
+    study, lines = optuna.create_study(storage=open_storage(server.url)), []
+    here = ledger(study, say=lines.append)
+    here.claim(propose, None)
+    server.stop()
+    back = threading.Timer(2.0, server.start)
+    back.start()
+    assert here.finish(0, OVER)
+    back.join()
+    assert "the storage is away" in lines[0] and lines[-1] == "the storage is back"
+    assert "not-shown" not in "".join(lines)
+    assert study.trials[0].value == 0.5
+
+
+def test_a_storage_that_stays_broken_ends_the_run_with_an_error(tmp_path: Path) -> None:
+    study = optuna.create_study(storage=open_storage(tmp_path / "s.db"))
+    here = ledger(study)
+    with study._storage._backend.engine.begin() as connection:  # type: ignore[attr-defined]
+        connection.execute(text("DROP TABLE trial_values"))
+    here.claim(propose, None)
+    with pytest.raises(StorageError, match="the storage cannot be used any more: no such table: trial_values"):
+        here.finish(0, OVER)
+
+
+COORDINATOR = """
+import sys, time
+import autotune
+def objective(params):
+    for step in range(3):
+        time.sleep(.05)
+        yield params["x"] + step
+where = {"storage": sys.argv[1], "study_name": "shared"}
+words = {"n_trials": 14, "random_state": 0, "sampler": "random", "pruner": "none", "n_jobs": 2}
+autotune.optimize(objective, {"x": autotune.Float(0, 1)}, **where, **words)
+"""
+
+
+def test_a_budget_is_exact_though_two_coordinators_share_it_and_one_is_killed(tmp_path: Path) -> None:
+    """The law of the budget, on one study and two coordinators; what the dead one ran is taken over by the other."""
+    script, storage = tmp_path / "run.py", str(tmp_path / "s.db")
+    script.write_text(COORDINATOR)
+    first, second = (subprocess.Popen([sys.executable, str(script), storage]) for _ in range(2))
+    deadline = time.monotonic() + 90
+    while not (tmp_path / "s.db").exists() or len(finished(storage)) < 4:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    told = finished(storage)
+    first.send_signal(signal.SIGKILL)
+    assert second.wait(90) == 0
+    first.wait()
+    rows = finished(storage)
+    assert sorted(rows) == list(range(14))
+    assert {number: rows[number] for number in told} == told, "nothing that was told is lost or changed"
+    (name,) = (each.study_name for each in optuna.get_all_study_summaries(open_storage(storage)))
+    assert {row.state for row in optuna.load_study(study_name=name, storage=open_storage(storage)).trials} == {
+        TrialState.COMPLETE
+    }
+
+
+def finished(storage: str) -> dict[int, Any]:
+    opened = open_storage(storage)
+    if "shared" not in optuna.study.get_all_study_names(opened):
+        return {}
+    rows = optuna.load_study(study_name="shared", storage=opened).trials
+    return {row.number: (row.params, row.values) for row in rows if row.state.is_finished()}
+
+
+def test_a_sampler_sees_what_the_others_found(tmp_path: Path) -> None:
+    """Coordinators that take turns search like one that had all trials to itself."""
+
+    def objective(params: dict[str, Any]) -> float:
+        return (params["x"] - 0.3) ** 2
+
+    words: dict[str, Any] = {"space": {"x": autotune.Float(0, 1)}, "random_state": 0, "study_name": "s"}
+    alone = autotune.optimize(objective, n_trials=16, storage=tmp_path / "alone.db", **words)
+    for n_trials in range(2, 18, 2):
+        turns = autotune.optimize(objective, n_trials=n_trials, storage=tmp_path / "turns.db", **words)
+    assert [record.config for record in turns.records] == [record.config for record in alone.records]
