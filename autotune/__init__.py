@@ -4,7 +4,7 @@ The map of the house, from the doors down; a room imports only from rooms below 
 
 ====================================  ==================================================================
 `autotune.api`, ``estimator``, ``cli``  the doors: arguments in, a Report shown
-`autotune.space_commands`, ``shell``    the commands on spaces; what a person types
+`autotune.space_commands`, ``study_commands``, ``shell``  commands on spaces and studies; what a person types
 `autotune.tuning`                     the story, from a plan to a report: read this first
 `autotune.optimizing`, ``objective``    the same for a function without a table
 `autotune.console`, ``space_tables``    progress and tables on a terminal
@@ -12,7 +12,7 @@ The map of the house, from the doors down; a room imports only from rooms below 
 `autotune.report`                     what happened; text, table, save, load
 `autotune.plan`                       settings to a plan: every name resolved, every pairing checked
 `autotune.execution`                  the coordinator, and trials in this process or in workers
-`autotune.study`                      the study; the only rooms that know optuna
+`autotune.study`                      the study, and the ledger of its rows; the only rooms that know optuna
 `autotune.ensemble`                   a weighted mean of the study's own trials
 `autotune.evaluation`, ``curve``      cross-validation with the folds side by side; along a learning curve
 `autotune.verdict`, ``predictor``     the test rows' judgement; a fitted model for people's tables

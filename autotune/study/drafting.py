@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from autotune.spaces.draws import enumerate_learner
@@ -51,24 +51,26 @@ class Drafter:
             for learner, configs in finite.items()
             if configs is not None
         }
-        self._keys: dict[int, str] = {}
-
-    @property
-    def n_listed(self) -> int:
-        """The number of configurations of the learners that have finitely many."""
-        return sum(map(len, self._listed.values()))
+        self._known: set[str] = set()
+        self._is_dry = False
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether the space is finite and each of its configurations has been tried, or is being tried."""
-        if len(self._listed) < len(self._space.learners):
-            return False
-        return len(self._tried_out(set(self._keys.values()))) == len(self._space.learners)
+        """Whether each configuration has been tried, or is being tried, or nothing else could be drawn."""
+        return self._is_dry or len(self._tried_out()) == len(self._space.learners)
 
-    def note(self, number: int, config: Config | None) -> None:
-        """Note which configuration a trial has, where there are finitely many."""
-        if self._listed and config is not None:
-            self._keys[number] = config_key(config)
+    @property
+    def exhaustion(self) -> str:
+        """What there is to say when it is."""
+        if self._is_dry:
+            return "nothing but configurations that have been tried could be drawn: the search ended with them"
+        count = sum(map(len, self._listed.values()))
+        return f"all {count} configurations of the space have been tried: the search ended with them"
+
+    def note(self, config: Config | None) -> None:
+        """Note that a configuration is tried."""
+        if config is not None:
+            self._known.add(config_key(config))
 
     def draft(
         self, study: optuna.Study, row: FrozenTrial, records: Callable[[], Sequence[TrialRecord]], *, maximize: bool
@@ -100,24 +102,29 @@ class Drafter:
     def _sampled(
         self, study: optuna.Study, row: FrozenTrial, records: Callable[[], Sequence[TrialRecord]], maximize: bool
     ) -> Config:
-        known = {key for number, key in self._keys.items() if number != row.number}
         several = len(self._space.learners) > 1
         beaten = beaten_learners(records(), maximize=maximize) if several else set()
-        done = self._tried_out(known)
+        done = self._tried_out()
         if not set(self._space.learners) - beaten - done:
             beaten = set()
-        return propose(
+        config = propose(
             study,
             self._space,
             self._sampler,
             row,
             seed=self._seed,
             accepts=self._accepts,
-            known=known,
+            known=self._known,
             listed=[config for configs in self._listed.values() for config in configs],
             avoided=beaten | done,
         )
+        self._is_dry = config_key(config) in self._known
+        return config
 
-    def _tried_out(self, known: Collection[str]) -> set[str]:
+    def _tried_out(self) -> set[str]:
         """Return the learners of which every configuration is known."""
-        return {learner for learner, configs in self._listed.items() if all(config_key(c) in known for c in configs)}
+        return {
+            learner
+            for learner, configs in self._listed.items()
+            if all(config_key(config) in self._known for config in configs)
+        }

@@ -158,7 +158,7 @@ class TuningStudy:
             self._mirror.describe(number, self._proposal)
             config = self._read(row)
         assert config is not None
-        self._drafter.note(number, config)
+        self._drafter.note(config)
         self._running[number] = _Running(config, set(row.intermediate_values))
         return Claim(number, config, trial_seed(self.seed, number, "model"))
 
@@ -234,8 +234,7 @@ class TuningStudy:
         """Return what there is to say of the search: that nothing was left to try, or what was taken over."""
         lines = [self.ended] if self.ended else []
         if self.is_exhausted:
-            count = self._drafter.n_listed
-            lines.append(f"all {count} configurations of the space have been tried: the search ended with them")
+            lines.append(self._drafter.exhaustion)
         if self._lost:
             numbers = ", ".join(map(str, self._lost))
             lines.append(f"taken over by another process while they ran here, their late results dropped: {numbers}")
@@ -273,7 +272,7 @@ class TuningStudy:
             return
         if OWNER in row.user_attrs:
             self._others.add(row.number)
-        self._drafter.note(row.number, record.config)
+        self._drafter.note(record.config)
         for rung, score in (record.rungs or {}).items() if record.config else ():
             assert record.config is not None
             self._rungs.reached(record.config.learner, record.number, rung, score)
@@ -350,7 +349,7 @@ class TuningStudy:
 
     def _remember(self, record: TrialRecord) -> None:
         self._records[record.number] = record
-        self._drafter.note(record.number, record.config)
+        self._drafter.note(record.config)
         self._rungs.finished(record)
         if record.state == "complete":
             known = [record] if self._best is None else [self._best, record]
