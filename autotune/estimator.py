@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, c
 from autotune.api import tune_with
 from autotune.errors import SettingsError
 from autotune.registry import unknown_name
-from autotune.settings import DEFAULTS, DOOR_DEFAULTS, make_settings
+from autotune.settings import DEFAULTS, DOOR_DEFAULTS, NAMES, make_settings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,32 +59,9 @@ class _AutoTune(BaseEstimator):  # type: ignore[misc]  # scikit-learn carries no
         device: str | None = DEFAULTS.device,
         progress: bool | None = _DOOR["progress"],
     ) -> None:
-        self.task = task
-        self.metric = metric
-        self.space = space
-        self.model = model
-        self.n_trials = n_trials
-        self.timeout = timeout
-        self.cv = cv
-        self.test_size = test_size
-        self.sampler = sampler
-        self.pruner = pruner
-        self.trial_timeout = trial_timeout
-        self.memory_limit = memory_limit
-        self.patience = patience
-        self.target_score = target_score
-        self.n_jobs = n_jobs
-        self.storage = storage
-        self.study_name = study_name
-        self.random_state = random_state
-        self.groups = groups
-        self.time = time
-        self.positive = positive
-        self.sample_weight = sample_weight
-        self.ensemble = ensemble
-        self.refit = refit
-        self.device = device
-        self.progress = progress
+        given = locals()
+        for name in NAMES:  # scikit-learn's convention: each argument is an attribute, as it came
+            setattr(self, name, given[name])
 
     def fit(self, X: Any, y: Any, **params: Any) -> Any:
         """Search, and keep the retrained winner.

@@ -60,6 +60,9 @@ class Log:
     def joined(self, records: tuple[TrialRecord, ...]) -> None:
         self.lines.append(f"joined {len(records)}")
 
+    def said(self, line: str) -> None:
+        self.lines.append(f"said {line}")
+
     def told(self, record: TrialRecord, best: TrialRecord | None) -> None:
         self.lines.append(f"told {record.number}")
 

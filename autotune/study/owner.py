@@ -45,9 +45,10 @@ def is_of_this_host(owner: str) -> bool:
 
 
 def _started(pid: int) -> str:
-    """Return the process's start time in clock ticks since boot, where /proc tells it."""
+    """Return when the process started, in clock ticks since boot, where /proc tells it; a zombie is none any more."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return "-"
-    return stat.rpartition(")")[2].split()[19]
+    fields = stat.rpartition(")")[2].split()
+    return "zombie" if fields[0] in "ZX" else fields[19]

@@ -173,7 +173,7 @@ class TuningStudy:
 
     def awaits_others(self, limit: int | None) -> bool:
         """Return whether other processes still run trials that count towards the limit."""
-        self._merge(STALE_SECONDS)
+        self._merge()
         return any(limit is None or number < limit for number in self._others)
 
     @property

@@ -23,7 +23,7 @@ from autotune.data.splits import make_folds
 from autotune.data.task import ALL_TASKS, Column, Problem, Rows, Schema, Task
 from autotune.errors import SettingsError
 from autotune.evaluation import cross_validate
-from autotune.execution.events import Completed, Event, Failed, Lost, Reached, Stopped, Ticket
+from autotune.execution.events import Completed, Event, Failed, Lost, Reached, Started, Stopped, Ticket
 from autotune.execution.pool import THREAD_VARIABLES, Processes
 from autotune.execution.work import OnFolds
 from autotune.learners.custom import custom_learner
@@ -63,7 +63,9 @@ def pool_of(function: Any = None, n_workers: int = 1, threads: int = 1) -> Itera
 
 
 def next_event(pool: Processes) -> Event:
-    (event, *_) = pool.events(PATIENCE)
+    """Return what happens next, beside beginnings."""
+    while isinstance(event := pool.events(PATIENCE)[0], Started):
+        pass
     return event
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from autotune.data.splits import make_folds
 from autotune.data.task import Column, Problem, Rows, Schema, Task
-from autotune.execution.events import Completed, Reached, Ticket
+from autotune.execution.events import Completed, Reached, Started, Ticket
 from autotune.execution.work import OnFolds
 from autotune.execution.worker import Setup
 from autotune.learners.protocol import Resources
@@ -39,7 +39,8 @@ def test_a_worker_answers_rung_by_rung_and_ends_with_its_pipe(tmp_path: Path) ->
             incoming = Connection(os.dup(process.stdout.fileno()), writable=False)
             outgoing.send(make_setup(tmp_path))
             outgoing.send(Ticket(5, Config("linear", {}), 0, float("inf")))
-            reached = incoming.recv()
+            started, reached = incoming.recv(), incoming.recv()
+            assert isinstance(started, Started) and started.number == 5
             assert isinstance(reached, Reached) and reached.number == 5
             outgoing.send(True)
             assert isinstance(incoming.recv(), Completed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from autotune.study.owner import is_dead, this_owner
@@ -43,3 +44,15 @@ def test_no_owner_is_a_trial_given_back() -> None:
 def test_the_first_process_of_the_machine_lives_whoever_owns_it() -> None:
     started = Path("/proc/1/stat").read_text().rpartition(")")[2].split()[19]
     assert not is_dead(f"{HOST}/1/{started}")
+
+
+def test_a_process_that_ended_is_dead_though_its_parent_has_not_looked_yet() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        started = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()[19]
+        owner = f"{HOST}/{child.pid}/{started}"
+        assert not is_dead(owner)
+        child.kill()
+        deadline = time.monotonic() + 10
+        while not is_dead(owner):
+            assert time.monotonic() < deadline
+        assert Path(f"/proc/{child.pid}").exists(), "a zombie, until it is waited for"
