@@ -29,7 +29,7 @@ ROUNDS = 12
 SHARES = (0.5, 0.25, 0.1)
 """What a model may take of the mixture when it joins."""
 
-ROWS_A_FOLD = 5_000
+ROWS_A_FOLD = 20_000
 """Rows of each fold that mixtures are scored on, evenly taken; enough to tell them apart."""
 
 OutOfFold: TypeAlias = "Sequence[NDArray[Any]]"
