@@ -98,4 +98,4 @@ class Interrupts:
         if self._heard or not self._listening:
             raise KeyboardInterrupt
         self._heard = True
-        sys.stderr.write("\nstopping when the running trials are over; Ctrl-C again to stop now\n")
+        sys.stderr.write("\nending: what runs is finished, and the report follows; Ctrl-C again to stop now\n")

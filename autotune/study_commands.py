@@ -9,7 +9,6 @@ import json
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,6 +19,7 @@ from autotune.settings import DOOR_DEFAULTS
 
 if TYPE_CHECKING:
     import optuna
+    from optuna.storages import BaseStorage
 
     from autotune.study.records import TrialRecord
 
@@ -50,12 +50,9 @@ def find_study(storage: str, study_name: str | None) -> optuna.Study:
         When the storage holds no study of that name.
     """
     from autotune.study.opening import load_study
-    from autotune.study.storage import open_storage, redact, study_names
+    from autotune.study.storage import redact, study_names
 
-    path = Path(storage.removeprefix("sqlite:///"))
-    if ("://" not in storage or storage.startswith("sqlite:///")) and not path.is_file():
-        raise SettingsError(f"no storage {str(path)!r}", "--storage", "the file that tune run wrote")
-    opened = open_storage(storage)
+    opened = _existing(storage)
     if study_name is None:
         names = study_names(opened)
         if len(names) != 1:
@@ -66,18 +63,24 @@ def find_study(storage: str, study_name: str | None) -> optuna.Study:
     return load_study(opened, study_name)
 
 
+def _existing(storage: str) -> BaseStorage:
+    """Open a storage that is there; a command that only looks makes no file."""
+    from autotune.study.storage import open_storage, sqlite_path
+
+    path = sqlite_path(storage)
+    if path is not None and not path.is_file():
+        raise SettingsError(f"no storage {str(path)!r}", "--storage", "the file that tune run wrote")
+    return open_storage(storage)
+
+
 @click.command()
 @storage_option
 @click.option("--json", "as_json", is_flag=True, help="print JSON")
 def studies(storage: str, as_json: bool) -> None:
     """List the studies of a storage."""
     from autotune.study.opening import summaries
-    from autotune.study.storage import open_storage
 
-    path = Path(storage.removeprefix("sqlite:///"))
-    if ("://" not in storage or storage.startswith("sqlite:///")) and not path.is_file():
-        raise SettingsError(f"no storage {str(path)!r}", "--storage", "the file that tune run wrote")
-    found = summaries(open_storage(storage))
+    found = summaries(_existing(storage))
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
@@ -155,14 +158,21 @@ def stop(storage: str, study_name: str | None, as_json: bool) -> None:
 @storage_option
 @click.argument("study_name", metavar="NAME")
 @click.option("--yes", is_flag=True, help="do not ask")
-def delete(storage: str, study_name: str, yes: bool) -> None:
+@click.option("--force", is_flag=True, help="even while others work at it")
+def delete(storage: str, study_name: str, yes: bool, force: bool) -> None:
     """Delete a study with all its trials."""
-    from autotune.study.opening import delete_study
+    from autotune.study.opening import delete_study, running_trials
     from autotune.study.rows import records_of
 
     study = find_study(storage, study_name)
     counts = Counter(record.state for record in records_of(study))
     said = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no trials"
+    held = [each for each in running_trials(study) if each["is_alive"]]
+    if held and not force:
+        owners = ", ".join(sorted({_who(each["owner"]) for each in held}))
+        raise SettingsError(
+            f"{len(held)} of its trials run on {owners}", f"study {study_name!r}", "tune stop, or --force"
+        )
     if not yes:
         click.confirm(f"delete {study_name!r} with {said}?", abort=True, err=True)
     delete_study(study)

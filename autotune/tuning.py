@@ -20,8 +20,8 @@ from autotune.data.task import Rows, Task
 from autotune.ensemble import Ensemble, Library, OutOfFold, choose_ensemble, contenders
 from autotune.errors import DataError, NoSuccessfulTrialError, RefitError
 from autotune.evaluation import cross_validate, fit, make_cohort, make_member
-from autotune.execution.coordinator import REFIT_RESERVE, Budget, Search
-from autotune.execution.events import Executor, Failed, attempt
+from autotune.execution.coordinator import REFIT_RESERVE, Budget, Search, evaluate_again
+from autotune.execution.events import Executor, Failed, Ticket, attempt
 from autotune.execution.places import executor_of
 from autotune.execution.work import OnFolds
 from autotune.learners.declared import takes
@@ -83,16 +83,19 @@ def run(
         ensemble = None
         if plan.ensemble > 1:
             with clock.stage("ensemble"):
-                ensemble = _ensemble(plan, study, library)
+                ensemble = _ensemble(plan, study, library, watch, stop)
         mixed = _mixed(study, best, ensemble)
         with clock.stage("refit"):
             models = [retrain(plan, plan.search, record) for record, _ in mixed]
         with clock.stage("test"):
             verdict = _judge(plan, study, mixed, models)
         if plan.settings.refit == "all" and plan.test is not None:
-            with clock.stage("refit on all rows"):
-                everything = _joined(plan.search, plan.test)
-                models = [retrain(plan, everything, record) for record, _ in mixed]
+            if time.time() + clock.seconds["refit"] < plan.deadline:
+                with clock.stage("refit on all rows"):
+                    everything = _joined(plan.search, plan.test)
+                    models = [retrain(plan, everything, record) for record, _ in mixed]
+            else:
+                warnings += ("no time was left for the fit on all rows: the model has learned from the search rows",)
         return _report(plan, study, best, ensemble, _as_one(mixed, models), verdict, clock.seconds, warnings)
     finally:
         watch.over()
@@ -147,10 +150,13 @@ def retrain(plan: Plan, task: Task, record: TrialRecord) -> Model:
 
 def _n_refits(plan: Plan) -> int:
     """Return the fits on all search rows that time is set aside for: the default's, and half of an ensemble's."""
-    return 1 + math.ceil(plan.ensemble / 2)
+    models = math.ceil(plan.ensemble / 2)
+    return 1 + models * (2 if plan.settings.refit == "all" and plan.test is not None else 1)
 
 
-def _ensemble(plan: Plan, study: TuningStudy, library: Library) -> Ensemble | None:
+def _ensemble(
+    plan: Plan, study: TuningStudy, library: Library, watch: Watcher, stop: Callable[[], bool]
+) -> Ensemble | None:
     """Choose what to mix, of as many trials as can be trained on all rows before the deadline."""
     best_first = contenders(study.records(), maximize=plan.metric.maximize)
     slow = max((record.seconds or 0.0 for record in best_first), default=0.0)
@@ -160,29 +166,29 @@ def _ensemble(plan: Plan, study: TuningStudy, library: Library) -> Ensemble | No
     if most < 2:
         return None
     until = plan.deadline - (most + 1) * refit
-    found: dict[int, OutOfFold] = {}
-    for record in best_first:
-        predictions = library.get(record.number) or _predicted_again(plan, record, until)
-        if predictions is not None:
-            found[record.number] = predictions
+    missing = [record for record in best_first if library.get(record.number) is None and not record.cut]
+    again = _predicted_again(plan, missing, watch, lambda: time.time() < until and not stop()) if missing else {}
+    predictions = {each.number: library.get(each.number) or again.get(each.number) for each in best_first}
+    found = {number: each for number, each in predictions.items() if each is not None}
     if len(found) < 2 or best_first[0].number not in found:
         return None
     cohort = make_cohort(plan.search, plan.folds, plan.metric, plan.learners)
     return choose_ensemble(found, cohort, most, deadline=until)
 
 
-def _predicted_again(plan: Plan, record: TrialRecord, until: float) -> OutOfFold | None:
-    """Evaluate a trial of an earlier call again, for its predictions; None where time is short."""
-    config, seed = record.config, trial_seed(plan.seed, record.number, "model")
-    assert config is not None
-    if time.time() + REFIT_RESERVE * (record.seconds or 0.0) > until:
-        return None
-    outcome = attempt(
-        lambda: cross_validate(
-            config, plan.search, plan.folds, plan.metric, seed=seed, resources=plan.resources, learners=plan.learners
-        )
-    )
-    return None if isinstance(outcome, Failed) else outcome.predictions
+def _predicted_again(
+    plan: Plan, records: Sequence[TrialRecord], watch: Watcher, may_go_on: Callable[[], bool]
+) -> dict[int, OutOfFold | None]:
+    """Evaluate trials of earlier calls again, for their predictions; those that time allows."""
+    watch.said(f"evaluating {len(records)} trials of earlier calls again, for the ensemble; ensemble=1 needs none")
+    tickets = [
+        Ticket(record.number, record.config, trial_seed(plan.seed, record.number, "model"), math.inf)
+        for record in records
+        if record.config is not None
+    ]
+    with closing(_executor(plan)) as executor:
+        found = evaluate_again(executor, tickets, may_go_on)
+    return {number: evaluation.predictions for number, evaluation in found.items()}
 
 
 def _mixed(study: TuningStudy, best: TrialRecord, ensemble: Ensemble | None) -> list[tuple[TrialRecord, float]]:
@@ -281,7 +287,11 @@ def _judge(
     elif default is not None and default.state == "complete" and time.time() < plan.deadline:
         models["default"] = retrain(plan, plan.search, default)
     models["baseline"] = retrain(plan, plan.search, TrialRecord(-1, "complete", BASELINE, None, step=1))
-    predictions = {name: each.predict(plan.test.rows) for name, each in models.items()}
+    predictions = {
+        name: each.predict(plan.test.rows)
+        for name, each in models.items()
+        if name == "tuned" or time.time() < plan.deadline
+    }
     return judge_on_test_rows(plan.metric, plan.test, predictions, seed=plan.seed, deadline=plan.deadline)
 
 

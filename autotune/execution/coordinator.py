@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -214,6 +214,43 @@ class Search:
         del self._running[number]
         if record is not None:
             self._told(record, evaluation)
+
+
+def evaluate_again(
+    executor: Executor, tickets: Sequence[Ticket], may_go_on: Callable[[], bool]
+) -> dict[int, Evaluation]:
+    """Evaluate trials outside of their study.
+
+    Parameters
+    ----------
+    executor : Executor
+        Where they run.
+    tickets : sequence of Ticket
+        The trials.
+    may_go_on : callable
+        Asked about once a second; the trials that have not ended by then are given up.
+
+    Returns
+    -------
+    dict of int to Evaluation
+        Of those that came to an end, by number.
+    """
+    waiting, running, found = list(tickets), set[int](), {}
+    while (waiting or running) and may_go_on():
+        while waiting and executor.capacity():
+            ticket = waiting.pop(0)
+            running.add(ticket.number)
+            executor.submit(ticket)
+        for event in executor.events(1.0):
+            match event:
+                case Reached(number, _):
+                    executor.reply(number, True)
+                case Completed(number, evaluation):
+                    found[number] = evaluation
+                    running.discard(number)
+                case Stopped(number) | Failed(number) | Lost(number):
+                    running.discard(number)
+    return found
 
 
 @dataclass(slots=True)

@@ -138,11 +138,28 @@ def _globals_of(function: FunctionType) -> Iterator[tuple[str, Any]]:
         codes += [each for each in code.co_consts if isinstance(each, CodeType)]
     attributes = sorted({name for code in codes for name in code.co_names})
     loaded = {each.argval for code in codes for each in get_instructions(code) if each.opname == "LOAD_GLOBAL"}
+    filled = {name for code in codes for name in _filled_by(code)}
     for name in sorted(loaded & set(function.__globals__)):
         used = function.__globals__[name]
-        yield name, used
+        yield name, type(used) if name in filled else used
         if isinstance(used, ModuleType) and _is_edited(used.__name__):
             yield from ((f"{name}.{each}", vars(used)[each]) for each in attributes if each in vars(used))
+
+
+MUTATORS = {"append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "clear", "remove", "discard"}
+
+
+def _filled_by(code: CodeType) -> Iterator[str]:
+    """Yield the globals that a function itself fills, such as a list of its calls: what they hold is no part of it."""
+    steps = list(get_instructions(code))
+    for index, step in enumerate(steps):
+        if step.opname in ("LOAD_METHOD", "LOAD_ATTR") and step.argval in MUTATORS:
+            before = steps[max(0, index - 1) : index]
+        elif step.opname == "STORE_SUBSCR":
+            before = steps[max(0, index - 3) : index]
+        else:
+            continue
+        yield from (each.argval for each in before if each.opname == "LOAD_GLOBAL")
 
 
 def _of_object(thing: Any) -> _Parts:

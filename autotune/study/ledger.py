@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
@@ -18,6 +18,9 @@ from autotune.study.rows import OWNER
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,9 @@ class Ledger(Protocol):
     def give_back(self, number: int) -> None:
         """Leave a trial to whoever comes next: it stays RUNNING, without an owner."""
 
+    def patiently(self, step: Callable[[], T]) -> T:
+        """Do something with the storage that can be done twice; where it may be away for a while, wait for it."""
+
 
 class PlainLedger:
     """A ledger through Optuna's own interface: for memory, journals and whatever storage a person brings.
@@ -105,6 +111,7 @@ class PlainLedger:
     def __init__(self, storage: BaseStorage, study_id: int) -> None:
         self._storage = storage
         self._study_id = study_id
+        self._me = this_owner()
         self._held: dict[int, int] = {}
         self._over: set[int] = set()
 
@@ -121,7 +128,7 @@ class PlainLedger:
             return None
         trial_id = self._storage.create_new_trial(self._study_id)
         number = self._storage.get_trial_number_from_id(trial_id)
-        self._storage.set_trial_user_attr(trial_id, OWNER, this_owner())
+        self._storage.set_trial_user_attr(trial_id, OWNER, self._me)
         self._held[number] = trial_id
         try:
             proposal = propose(number)
@@ -146,7 +153,7 @@ class PlainLedger:
         row = self._storage.get_trial(trial_id)
         if row.state.is_finished() or not is_dead(row.user_attrs.get(OWNER)):
             return False
-        self._storage.set_trial_user_attr(trial_id, OWNER, this_owner())
+        self._storage.set_trial_user_attr(trial_id, OWNER, self._me)
         self._held[number] = trial_id
         return True
 
@@ -162,7 +169,7 @@ class PlainLedger:
         """Write rungs and attributes, and last of all the state."""
         trial_id = self._held[number]
         row = self._storage.get_trial(trial_id)
-        if row.state.is_finished() or row.user_attrs.get(OWNER) != this_owner():
+        if row.state.is_finished() or row.user_attrs.get(OWNER) != self._me:
             del self._held[number]
             return False
         self.reach(number, ending.rungs)
@@ -179,3 +186,7 @@ class PlainLedger:
     def give_back(self, number: int) -> None:
         """Blank the owner."""
         self._storage.set_trial_user_attr(self._held.pop(number), OWNER, "")
+
+    def patiently(self, step: Callable[[], T]) -> T:
+        """Do it."""
+        return step()

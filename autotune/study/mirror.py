@@ -8,9 +8,10 @@ from typing import Any
 
 import optuna
 from optuna.storages import InMemoryStorage
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from autotune.study.ledger import Ending, Proposal
+from autotune.study.rows import CONSTRAINT
 
 
 class Mirror:
@@ -52,7 +53,9 @@ class Mirror:
         self.describe(row.number, Proposal(params, row.user_attrs))
         if row.state.is_finished():
             value = None if row.values is None else row.values[0]
-            self.finish(row.number, Ending(row.state, value, row.intermediate_values, system_attrs=row.system_attrs))
+            complete = row.state == TrialState.COMPLETE  # by another program, perhaps: the GP sampler wants it of each
+            attrs = {CONSTRAINT: 0.0, **row.system_attrs} if complete else row.system_attrs
+            self.finish(row.number, Ending(row.state, value, row.intermediate_values, system_attrs=attrs))
         else:
             self.reach(row.number, row.intermediate_values)
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import optuna
 from optuna.storages import BaseStorage
 
-from autotune.errors import StudyMismatchError
+from autotune.errors import StudyError, StudyMismatchError
 from autotune.registry import unknown_name
 from autotune.spaces.space import Config, Space
 from autotune.study.identity import IDENTITY, SEED, VERSIONS, check_identity, describe, was_left_bare
 from autotune.study.mirror import quiet_optuna
+from autotune.study.owner import is_dead
 from autotune.study.records import TrialRecord, ranked
 from autotune.study.rows import OWNER, records_of
 from autotune.study.strategies import Pruner
@@ -97,7 +98,10 @@ def load_study(storage: BaseStorage, name: str) -> optuna.Study:
     names = optuna.study.get_all_study_names(storage)
     if name not in names:
         raise unknown_name("study in this storage", name, names)
-    return optuna.load_study(storage=storage, study_name=name)
+    study = optuna.load_study(storage=storage, study_name=name)
+    if len(study.directions) > 1:
+        raise StudyError("the study has several objectives", f"study {name!r}", "another study_name")
+    return study
 
 
 def read_records(storage: BaseStorage, name: str) -> tuple[tuple[TrialRecord, ...], Mapping[str, str], bool]:
@@ -144,9 +148,17 @@ def running_trials(study: optuna.Study) -> list[dict[str, Any]]:
     for row in study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)):
         rung, score = max(row.intermediate_values.items(), default=(None, None))
         started = row.datetime_start or datetime.now()
-        owner = row.user_attrs.get(OWNER) or "nobody: it was given back"
-        seconds = (datetime.now() - started).total_seconds()
-        running.append({"number": row.number, "owner": owner, "seconds": seconds, "rung": rung, "score": score})
+        owner = row.user_attrs.get(OWNER)
+        running.append(
+            {
+                "number": row.number,
+                "owner": {None: "another program", "": "nobody: it was given back"}.get(owner, owner),
+                "is_alive": bool(owner) and not is_dead(owner),
+                "seconds": (datetime.now() - started).total_seconds(),
+                "rung": rung,
+                "score": score,
+            }
+        )
     return running
 
 

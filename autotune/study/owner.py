@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import socket
+import uuid
 from pathlib import Path
 
 
 def this_owner() -> str:
-    """Return the text that names this process.
+    """Return a text that names this process, and whoever asks in it: no two are equal.
 
     Examples
     --------
     >>> is_dead(this_owner())
     False
     """
-    return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}"
+    return f"{socket.gethostname()}/{os.getpid()}/{_started(os.getpid())}.{uuid.uuid4().hex[:8]}"
 
 
 def is_dead(owner: str | None) -> bool:
@@ -36,7 +37,7 @@ def is_dead(owner: str | None) -> bool:
         return True
     except OSError:
         pass
-    return _started(int(pid)) != started
+    return _started(int(pid)) != started.partition(".")[0]
 
 
 def is_of_this_host(owner: str) -> bool:

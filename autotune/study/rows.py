@@ -37,7 +37,10 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
     config = Config(flat.pop("learner"), flat) if flat else None
     rungs = dict(trial.intermediate_values)
     common: dict[str, Any] = {"number": trial.number, "config": config, "seconds": outcome.get("seconds")}
-    if trial.state not in FINISHED or not outcome:
+    if trial.state.is_finished() and not outcome:
+        told = f"told {trial.state.name} by another program"
+        return TrialRecord(state="failed", score=None, reason=told, **common)
+    if not trial.state.is_finished():
         return TrialRecord(state="running", score=None, rungs=rungs, **common)
     if outcome.get("failed"):
         return TrialRecord(state="failed", score=None, reason=outcome["reason"], **common)

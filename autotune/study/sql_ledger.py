@@ -62,6 +62,7 @@ class SqlLedger:
 
         self._storage = storage
         self._study_id = study_id
+        self._me = this_owner()
         self._say = say
         self._studies = models.StudyModel.__table__
         self._trials = models.TrialModel.__table__
@@ -80,7 +81,7 @@ class SqlLedger:
 
     def news(self) -> Sequence[FrozenTrial]:
         """Return the rows that are new or may have changed since the last call, by number; not those held here."""
-        rows = self._persist(lambda: self._storage._get_trials(self._study_id, None, set(self._open), self._last))
+        rows = self.patiently(lambda: self._storage._get_trials(self._study_id, None, set(self._open), self._last))
         held = set(self._held.values())
         for row in rows:
             self._last = max(self._last, row._trial_id)
@@ -90,13 +91,14 @@ class SqlLedger:
     def claim(self, propose: Propose, limit: int | None) -> int | None:
         """Create a RUNNING row in one transaction, with its number, parameters and owner."""
         while True:
-            number = self._persist(self._count)
+            number = self.patiently(self._count)
             if limit is not None and number >= limit:
                 return None
             proposal = propose(number)
             if proposal is None:
+                self.patiently(self._check_study)
                 continue
-            trial_id = self._persist(partial(self._insert, number, proposal))
+            trial_id = self.patiently(partial(self._insert, number, proposal))
             if trial_id is not None:
                 self._hold(number, trial_id)
                 self._last = max(self._last, trial_id)
@@ -110,7 +112,7 @@ class SqlLedger:
             with self._storage.engine.begin() as connection:
                 self._add_proposal(connection, trial_id, proposal)
 
-        self._persist(write)
+        self.patiently(write)
 
     def adopt(self, number: int) -> bool:
         """Take over a row whose owner is dead, has given it back, or has not been heard of for the time of a lease."""
@@ -121,11 +123,11 @@ class SqlLedger:
                 state, owner = self._look(connection, trial_id)
                 if state != TrialState.RUNNING or owner is None or not self._is_gone(connection, trial_id, owner):
                     return None
-                self._set_owner(connection, trial_id, this_owner())
+                self._set_owner(connection, trial_id, self._me)
                 self._beat(connection, [trial_id])
                 return trial_id
 
-        trial_id = self._persist(take)
+        trial_id = self.patiently(take)
         if trial_id is None:
             return False
         self._hold(number, trial_id)
@@ -138,10 +140,10 @@ class SqlLedger:
 
         def write() -> None:
             with self._storage.engine.begin() as connection:
-                if self._look(connection, trial_id) == (TrialState.RUNNING, this_owner()):
+                if self._look(connection, trial_id) == (TrialState.RUNNING, self._me):
                     self._add_rungs(connection, trial_id, rungs)
 
-        self._persist(write)
+        self.patiently(write)
 
     def finish(self, number: int, ending: Ending) -> bool:
         """End a trial in one transaction: still RUNNING, still held here, or nothing is written."""
@@ -150,13 +152,13 @@ class SqlLedger:
         def end() -> bool:
             with self._storage.engine.begin() as connection:
                 state, owner = self._look(connection, trial_id)
-                if owner != this_owner():
+                if owner != self._me:
                     return False
                 if state == TrialState.RUNNING:  # or else this very ending came through, and its answer did not
                     self._write_ending(connection, trial_id, ending)
                 return True
 
-        kept = self._persist(end)
+        kept = self.patiently(end)
         del self._held[number]
         if not kept:
             self._open.add(trial_id)
@@ -169,10 +171,10 @@ class SqlLedger:
 
         def blank() -> None:
             with self._storage.engine.begin() as connection:
-                if self._look(connection, trial_id) == (TrialState.RUNNING, this_owner()):
+                if self._look(connection, trial_id) == (TrialState.RUNNING, self._me):
                     self._set_owner(connection, trial_id, "")
 
-        self._persist(blank)
+        self.patiently(blank)
 
     def _count(self, connection: Connection | None = None) -> int:
         from sqlalchemy import func, select
@@ -183,12 +185,22 @@ class SqlLedger:
         rows = select(func.count()).where(self._trials.c.study_id == self._study_id)
         return int(connection.execute(rows).scalar_one())
 
-    def _insert(self, number: int, proposal: Proposal) -> int | None:
+    def _check_study(self) -> None:
+        """See that the study is still there."""
+        with self._storage.engine.begin() as connection:
+            self._lock_study(connection)
+
+    def _lock_study(self, connection: Connection) -> None:
+        """Take the lock of the study's row until the transaction ends; it must be there."""
         from sqlalchemy import select
 
+        study = select(self._studies.c.study_id).where(self._studies.c.study_id == self._study_id)
+        connection.execute(study.with_for_update()).one()
+
+    def _insert(self, number: int, proposal: Proposal) -> int | None:
+
         with self._storage.engine.begin() as connection:
-            study = select(self._studies.c.study_id).where(self._studies.c.study_id == self._study_id)
-            connection.execute(study.with_for_update())
+            self._lock_study(connection)
             n_rows = self._count(connection)
             if n_rows != number:
                 return self._mine_already(connection, number) if n_rows > number else None
@@ -202,7 +214,7 @@ class SqlLedger:
             assert key is not None
             trial_id = int(key[0])
             self._add_proposal(connection, trial_id, proposal)
-            self._add_attrs(connection, self._attrs, trial_id, {OWNER: this_owner()})
+            self._add_attrs(connection, self._attrs, trial_id, {OWNER: self._me})
             self._beat(connection, [trial_id])
             return trial_id
 
@@ -210,7 +222,7 @@ class SqlLedger:
         """Return the row of a claim that came through although its answer did not."""
         trial_id = self._id_of(connection, number)
         unknown = trial_id not in self._held.values() and trial_id > self._last
-        return trial_id if unknown and self._look(connection, trial_id)[1] == this_owner() else None
+        return trial_id if unknown and self._look(connection, trial_id)[1] == self._me else None
 
     def _add_proposal(self, connection: Connection, trial_id: int, proposal: Proposal) -> None:
         params = [
@@ -324,7 +336,7 @@ class SqlLedger:
             with suppress(sqlalchemy.exc.SQLAlchemyError), self._storage.engine.begin() as connection:
                 self._beat(connection, held)
 
-    def _persist(self, step: Callable[[], T]) -> T:
+    def patiently(self, step: Callable[[], T]) -> T:
         """Do a step, and again after a while as long as the database is away: each step can be done twice."""
         import sqlalchemy.exc
 
@@ -332,6 +344,8 @@ class SqlLedger:
         while True:
             try:
                 done = step()
+            except (sqlalchemy.exc.NoResultFound, KeyError):
+                raise StorageError("the study was deleted while it was worked at") from None
             except (sqlalchemy.exc.DBAPIError, optuna.exceptions.StorageInternalError) as error:
                 reason = str(getattr(error, "orig", None) or error.__cause__ or error).splitlines()[0]
                 if not _is_outage(error) or time.monotonic() - started > OUTAGE_SECONDS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -70,11 +71,27 @@ def redact(url: str) -> str:
     return re.sub(r"([?&]password=)[^&\s]*", r"\1***", hidden)
 
 
+def sqlite_path(url: str) -> Path | None:
+    """Return the file of a SQLite URL or of a plain path; None for other databases.
+
+    Examples
+    --------
+    >>> sqlite_path("study.db") == sqlite_path("sqlite:///study.db") == sqlite_path("sqlite+pysqlite:///study.db?timeout=9")
+    True
+    """
+    if "://" not in url:
+        return Path(url)
+    if not url.startswith("sqlite"):
+        return None
+    return Path(url.partition(":///")[2].partition("?")[0])
+
+
 def _open_sqlite(url: str) -> RDBStorage:
-    path = Path(url.removeprefix("sqlite:///"))
+    path = sqlite_path(url)
+    assert path is not None
     if not path.parent.exists():
         raise StorageError("the folder of the SQLite file does not exist", str(path), f"mkdir -p {path.parent}")
-    _create_tables(url)
+    _create_tables(url, path)
     storage = _connect(url, {"connect_args": {"timeout": BUSY_SECONDS}})
     _use_immediate_transactions(storage.engine)
     _OPENED.add(storage)
@@ -82,7 +99,29 @@ def _open_sqlite(url: str) -> RDBStorage:
 
 
 def _open_database(url: str) -> RDBStorage:
-    return _connect(url, {"pool_pre_ping": True, "pool_size": 2})
+    return _connect(_with_driver(url), {"pool_pre_ping": True, "pool_size": 2})
+
+
+DRIVERS = {
+    "postgresql": (("psycopg2", "psycopg"), 'pip install "autotune-toolkit[postgresql]"'),
+    "mysql": (("pymysql", "MySQLdb"), "pip install pymysql"),
+    "mariadb": (("pymysql", "MySQLdb"), "pip install pymysql"),
+}
+"""What reaches a kind of database: modules, the first that is installed is taken, and what installs the first."""
+
+
+def _with_driver(url: str) -> str:
+    """Return the URL with a driver that is installed, where it names none."""
+    scheme, separator, rest = url.partition("://")
+    if scheme == "postgres":
+        scheme = "postgresql"
+    if scheme not in DRIVERS:
+        return url
+    modules, install = DRIVERS[scheme]
+    driver = next((module for module in modules if find_spec(module)), None)
+    if driver is None:
+        raise StorageError(f"no driver for {scheme} is installed", redact(url), install)
+    return f"{scheme}+{ {'MySQLdb': 'mysqldb'}.get(driver, driver) }{separator}{rest}"
 
 
 def _connect(url: str, engine_words: dict[str, Any]) -> RDBStorage:
@@ -99,9 +138,8 @@ def _connect(url: str, engine_words: dict[str, Any]) -> RDBStorage:
         ) from None
 
 
-def _create_tables(url: str) -> None:
+def _create_tables(url: str, path: Path) -> None:
     """Create the schema in one process at a time: a lock beside the file decides who does it."""
-    path = Path(url.removeprefix("sqlite:///"))
     lock = path.with_name(path.name + ".creating")
     if path.exists() and not lock.exists():  # in this order: the lock is there until the file is complete
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import optuna
@@ -143,7 +144,7 @@ class TuningStudy:
             None when the limit is reached or every configuration has been tried.
         """
         self._merge(min(STALE_SECONDS, MERGING_PAUSE * self._merging_seconds))
-        number = self._left_behind()
+        number = self._left_behind(limit)
         if number is None and not self.is_exhausted:
             number = self._ledger.claim(self._propose, limit)
             if number is not None:
@@ -166,7 +167,7 @@ class TuningStudy:
         """Return whether somebody has asked all who work at the study to stop, since it was joined here."""
         if time.monotonic() - self._stops_seen > STOPS_SECONDS:
             self._stops_seen = time.monotonic()
-            self._stopped = n_stops(self.optuna) > self._n_stops
+            self._stopped = self._ledger.patiently(lambda: n_stops(self.optuna)) > self._n_stops
             if self._stopped:
                 self.ended = "the search ended because somebody asked all who work at the study to stop"
         return self._stopped
@@ -225,10 +226,14 @@ class TuningStudy:
 
     def look(self, test_name: str) -> int:
         """Count one more look at the test rows of this name and return how many there have been."""
-        looks = dict(self.optuna.user_attrs.get(LOOKS, {}))
-        looks[test_name] = looks.get(test_name, 0) + 1
-        self.optuna.set_user_attr(LOOKS, looks)
-        return int(looks[test_name])
+
+        def count() -> int:
+            looks = dict(self.optuna.user_attrs.get(LOOKS, {}))
+            looks[test_name] = looks.get(test_name, 0) + 1
+            self.optuna.set_user_attr(LOOKS, looks)
+            return int(looks[test_name])
+
+        return self._ledger.patiently(count)
 
     def notes(self) -> tuple[str, ...]:
         """Return what there is to say of the search: that nothing was left to try, or what was taken over."""
@@ -242,14 +247,18 @@ class TuningStudy:
 
     def set_baseline(self, score: float) -> None:
         """Store the score that failed trials are told with."""
-        if BASELINE not in self.optuna.user_attrs:
-            self.optuna.set_user_attr(BASELINE, score)
+
+        def store() -> None:
+            if BASELINE not in self.optuna.user_attrs:
+                self.optuna.set_user_attr(BASELINE, score)
+
+        self._ledger.patiently(store)
 
     def _score_of_failures(self) -> float:
         """Return the baseline's score; without a baseline, the worst score that is known."""
         known = [record.score for record in self.records() if record.state == "complete" and record.score is not None]
         worst = min(known, default=0.0) if self.maximize else max(known, default=0.0)
-        return float(self.optuna.user_attrs.get(BASELINE, worst))
+        return self._ledger.patiently(lambda: float(self.optuna.user_attrs.get(BASELINE, worst)))
 
     def _merge(self, older_than: float = 0.0) -> None:
         """Take over what other processes have written, if what is known is older than so many seconds."""
@@ -277,10 +286,10 @@ class TuningStudy:
             assert record.config is not None
             self._rungs.reached(record.config.learner, record.number, rung, score)
 
-    def _left_behind(self) -> int | None:
+    def _left_behind(self, limit: int | None) -> int | None:
         """Take over a RUNNING row whose owner is gone: it keeps its number and its parameters."""
         look_at_leases = time.monotonic() - self._leases_seen > LEASES_SECONDS
-        for number in sorted(self._others):
+        for number in sorted(each for each in self._others if limit is None or each < limit):
             owner = self._mirror.row(number).user_attrs[OWNER]
             far = owner != "" and not is_of_this_host(owner)
             if far and look_at_leases:
@@ -305,10 +314,10 @@ class TuningStudy:
 
     def _keep_sampler_attrs(self) -> None:
         """Write what the sampler keeps in the study's attributes, such as its place in a sequence."""
-        attrs = self._mirror.sampler_attrs()
+        attrs, write = self._mirror.sampler_attrs(), self.optuna._storage.set_study_system_attr
         for key in attrs:
             if attrs[key] != self._sampler_attrs.get(key):
-                self.optuna._storage.set_study_system_attr(self.optuna._study_id, key, attrs[key])
+                self._ledger.patiently(partial(write, self.optuna._study_id, key, attrs[key]))
         self._sampler_attrs = attrs
 
     def _read(self, row: FrozenTrial) -> Config | None:

@@ -10,6 +10,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import optuna
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
@@ -309,6 +310,13 @@ def test_a_study_is_deleted_when_that_is_confirmed(cancer: Path, elsewhere: None
     assert tune("studies").stdout == ""
 
 
+def test_a_study_with_several_objectives_is_refused(elsewhere: None) -> None:
+    optuna.create_study(study_name="two", storage="sqlite:///autotune.db", directions=["minimize", "maximize"])
+    for command in ("status", "trials", "leaderboard", "best"):
+        result = tune(command)
+        assert result.exit_code == 1 and "error: the study has several objectives" in result.stderr, command
+
+
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -386,7 +394,7 @@ def test_one_interrupt_ends_the_search_and_the_report_follows(cancer: Path, tmp_
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
     assert process.returncode == 0
-    assert "stopping when the running trials are over; Ctrl-C again to stop now" in err
+    assert "ending: what runs is finished, and the report follows; Ctrl-C again to stop now" in err
     found = json.loads(out)
     assert found["test_score"]["value"] > 0.9 and (tmp_path / "a.model").exists()
     assert 2 <= sum(found["trials"].values()) < 1000 and "running" not in found["trials"]

@@ -224,3 +224,24 @@ def test_what_pickle_refuses_holds_itself_or_is_not_there_yet_is_described_all_t
 def test_what_an_installed_package_defines_counts_by_its_name_and_what_it_holds() -> None:
     assert describe_model(functools.wraps(net)(partial(net, width=2))) != describe_model(partial(net, width=3))
     assert describe_model(np.vectorize(made(1.0))) != describe_model(np.vectorize(made(2.0)))
+
+
+CALLS: list[float] = []
+SEEN: dict[str, float] = {}
+OPTIONS = {"power": 2}
+
+
+def noting(params: dict[str, Any]) -> float:
+    CALLS.append(params["x"])
+    SEEN["last"] = params["x"]
+    return float(params["x"] ** OPTIONS["power"])
+
+
+def test_what_a_function_notes_in_a_global_is_no_part_of_it_but_what_it_reads_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before = describe_model(noting)
+    noting({"x": 1.0})
+    assert CALLS and SEEN and describe_model(noting) == before
+    monkeypatch.setitem(OPTIONS, "power", 3)
+    assert describe_model(noting) != before

@@ -248,3 +248,42 @@ def test_a_sampler_sees_what_the_others_found(tmp_path: Path) -> None:
     for n_trials in range(2, 18, 2):
         turns = autotune.optimize(objective, n_trials=n_trials, storage=tmp_path / "turns.db", **words)
     assert [record.config for record in turns.records] == [record.config for record in alone.records]
+
+
+def test_ledgers_of_one_process_are_strangers_to_each_other(study: optuna.Study) -> None:
+    """Threads that share a study run each trial once."""
+    here, there = ledger(study), ledger(study)
+    here.claim(propose, None)
+    here._held, there._held = {}, dict(here._held)  # type: ignore[attr-defined]
+    assert not there.finish(0, OVER)
+
+
+def test_threads_of_one_process_run_each_trial_once(tmp_path: Path) -> None:
+    numbers: list[float] = []
+
+    def objective(params: dict[str, Any]) -> float:
+        time.sleep(0.01)
+        numbers.append(params["x"])
+        return float(params["x"])
+
+    def work() -> None:
+        words: dict[str, Any] = {"n_trials": 30, "random_state": 0, "sampler": "random", "study_name": "s"}
+        autotune.optimize(objective, {"x": autotune.Float(0, 1)}, storage=tmp_path / "s.db", **words)
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert len(numbers) == len(set(numbers)) == 30
+
+
+def test_a_study_that_is_deleted_meanwhile_ends_the_work_with_an_error(study: optuna.Study) -> None:
+    here = ledger(study)
+    if isinstance(here, PlainLedger):
+        pytest.skip("memory is nobody else's to delete")
+    here.claim(propose, None)
+    optuna.delete_study(study_name=study.study_name, storage=study._storage)
+    for step in (lambda: here.finish(0, OVER), here.news, lambda: here.claim(propose, None)):
+        with pytest.raises(StorageError, match="the study was deleted while it was worked at"):
+            step()

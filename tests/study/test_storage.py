@@ -171,3 +171,21 @@ def test_a_study_on_postgresql(postgres: str) -> None:
     assert "not-shown" not in str(second) + repr(second)
     here = autotune.tune(X, X[:, 0], n_trials=3, **{**words, "storage": None})
     assert [record.score for record in here.records] == [record.score for record in first.records]
+
+
+def test_a_url_that_names_no_driver_gets_one_that_is_installed(postgres: str) -> None:
+    plain = "postgresql" + postgres[postgres.index("://") :]
+    assert study_names(open_storage(plain)) == study_names(open_storage(postgres))
+
+
+def test_a_database_without_a_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autotune.study.storage.find_spec", lambda name: None)
+    with pytest.raises(StorageError, match="no driver for postgresql is installed") as caught:
+        open_storage("postgresql://ann:secret@db/tuning")
+    assert caught.value.hint == 'pip install "autotune-toolkit[postgresql]"'
+    assert "secret" not in str(caught.value)
+
+
+def test_sqlite_urls_may_name_a_driver_and_options(tmp_path: Path) -> None:
+    optuna.create_study(storage=open_storage(tmp_path / "s.db"), study_name="here")
+    assert study_names(open_storage(f"sqlite+pysqlite:///{tmp_path}/s.db?timeout=9")) == ["here"]

@@ -302,3 +302,32 @@ def test_a_learner_whose_configurations_are_all_tried_is_not_trained_again() -> 
         study.complete(claim.number, Evaluation(0.5, (0.4, 0.6), 1, 1.0, (), 0.0))
     assert sum(config.learner == "fixed" for config in tried) == 2
     assert not study.is_exhausted
+
+
+def test_rows_beyond_the_limit_are_left_alone(storage: BaseStorage) -> None:
+    study = join(storage)
+    for _ in range(4):
+        study.claim()
+    study.complete(0, evaluation(0.7))
+    for number in (1, 2, 3):
+        study.give_back(number)
+    successor = join(storage)
+    assert [claim.number for claim in iter(lambda: successor.claim(limit=3), None)] == [1, 2]
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "gp"])
+def test_rows_of_other_programs_are_named_so_and_trouble_nobody(storage: BaseStorage, sampler: str) -> None:
+    study = join(storage, sampler=sampler)
+    study.claim()
+    study.complete(0, evaluation(0.7))
+    theirs = optuna.load_study(storage=storage, study_name="study")
+    theirs.optimize(lambda trial: trial.suggest_float("linear.C", 0.1, 10.0, log=True), n_trials=1)
+    theirs.ask()
+    study = join(storage, sampler=sampler)
+    assert [record.reason for record in study.records()] == ["", "told COMPLETE by another program", ""]
+    for _ in range(12):
+        claim = study.claim()
+        assert claim is not None
+        study.complete(claim.number, evaluation(0.6))
+    best = study.best()
+    assert best is not None and best.number == 0
