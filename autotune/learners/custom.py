@@ -212,6 +212,10 @@ def _meant(space: Space, model: Any) -> str:
     own = [name for name in space.learners if name not in LEARNERS and name not in space.models]
     if len(own) == 1:
         return own[0]
+    if not own and space.models:
+        named = ", ".join(f"[{name}]" for name in space.models)
+        problem = f"space {space.name!r} names its models itself, in {named}"
+        raise SettingsError(problem, "model", "leave the model out, or the line from the space")
     found = f"{', '.join(own)} could all be" if own else f"none of {', '.join(space.learners)} is"
     hint = f"one table that is named after it, such as [{model_name(model)}]"
     raise SettingsError(f"it is not clear which learner of space {space.name!r} is the model: {found}", "model", hint)

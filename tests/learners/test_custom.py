@@ -201,3 +201,10 @@ def test_a_model_s_own_values_that_are_forbidden_leave_the_space_as_it_is() -> N
 def test_built_in_learners_keep_the_defaults_of_their_spaces() -> None:
     before = find_space("linear").first_configurations()
     assert found("linear")[0].first_configurations() == before
+
+
+def test_a_model_beside_a_space_that_names_its_own_is_one_too_many(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('version = 1\n[svm]\nmodel = "sklearn.svm:SVC"\nC = { float = [0.1, 10.0] }\n')
+    with pytest.raises(SettingsError, match=r"names its models itself, in \[svm\]\n.*\n  try:   leave the model out"):
+        find_models(str(path), SVC(), "automl", no_problems)
