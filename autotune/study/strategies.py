@@ -13,7 +13,7 @@ import hashlib
 import math
 import statistics
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,13 +134,6 @@ def find_pruner(pruner: Any) -> Pruner:
     if isinstance(pruner, str):
         return PRUNERS[pruner]
     raise SettingsError(f"pruner={pruner!r} is no pruner", "pruner", f"one of: {', '.join(PRUNERS)}")
-
-
-def fixed_sampler(values: Mapping[str, Any], seed: int) -> BaseSampler:
-    """Return a sampler that proposes these values."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of the class itself
-        return optuna.samplers.PartialFixedSampler(dict(values), _random(seed))
 
 
 def trial_seed(seed: int, number: int, purpose: str) -> int:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from autotune.spaces.params import Choice, Derived, Fixed, Float, Int, Parameter
@@ -32,7 +31,7 @@ def suggest(ask: Ask, space: Space) -> Config:
     Parameters
     ----------
     ask : callable
-        Such as `from_trial` or `from_values` make.
+        Such as `from_values` makes, or a draft's.
     space : Space
         What may vary.
 
@@ -49,22 +48,6 @@ def suggest(ask: Ask, space: Space) -> Config:
     for key, parameter in space.active(learner, values):
         values[key] = _asked(ask, f"{learner}.{key}", parameter, values)
     return Config(learner, values)
-
-
-def from_trial(trial: optuna.trial.Trial) -> Ask:
-    """Ask a trial, which writes what its sampler answers; one that has a value already gives the same again."""
-
-    def ask(path: str, distribution: BaseDistribution, parameter: Parameter | None) -> Any:
-        match distribution:
-            case FloatDistribution(low=low, high=high, log=log):
-                return trial.suggest_float(path, low, high, log=log)
-            case IntDistribution(low=low, high=high, log=log, step=step):
-                return trial.suggest_int(path, low, high, log=log, step=step)
-            case CategoricalDistribution(choices=choices):
-                return trial.suggest_categorical(path, choices)
-        raise AssertionError(distribution)
-
-    return ask
 
 
 def from_values(values: Mapping[str, Any]) -> Ask:

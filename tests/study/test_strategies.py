@@ -12,7 +12,6 @@ from autotune.study.strategies import (
     Pruner,
     find_pruner,
     find_sampler,
-    fixed_sampler,
     trial_seed,
 )
 
@@ -60,11 +59,6 @@ def test_seeds_of_trials_stay_what_they_are() -> None:
     }
     assert len(seeds) == 162
     assert all(0 <= seed < 2**31 for seed in seeds)
-
-
-def test_a_fixed_sampler_proposes_its_values() -> None:
-    study = optuna.create_study(sampler=fixed_sampler({"a": 0.25}, seed=1))
-    assert study.ask().suggest_float("a", 0, 1) == 0.25
 
 
 def test_qmc_goes_on_with_one_sequence_though_each_trial_has_a_sampler_of_its_own() -> None:

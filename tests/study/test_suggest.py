@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import optuna
@@ -11,8 +12,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from autotune.spaces.formula import FormulaError
 from autotune.spaces.params import Bool, Choice, Derived, Fixed, Float, Int
 from autotune.spaces.space import Config, Space
-from autotune.study.strategies import fixed_sampler
-from autotune.study.suggest import as_suggestions, distribution_of, from_trial, from_values, suggest
+from autotune.study.suggest import Ask, as_suggestions, distribution_of, from_values, suggest
 
 MLP: dict[str, Any] = {
     "learning_rate": Float(1e-4, 1e-1, log=True),
@@ -42,7 +42,16 @@ RICH = Space(
 
 
 def ask(values: dict[str, Any]) -> optuna.trial.Trial:
-    return optuna.create_study(sampler=fixed_sampler(values, 0)).ask()
+    """Return a trial whose sampler proposes these values."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of the class itself
+        fixed = optuna.samplers.PartialFixedSampler(values, optuna.samplers.RandomSampler(seed=0))
+    return optuna.create_study(sampler=fixed).ask()
+
+
+def from_trial(trial: optuna.trial.Trial) -> Ask:
+    """Ask a trial, which writes what its sampler answers."""
+    return lambda path, distribution, parameter: trial._suggest(path, distribution)
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
