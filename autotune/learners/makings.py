@@ -7,7 +7,7 @@ import pickle
 import site
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from dis import get_instructions
 from functools import cache
@@ -125,20 +125,28 @@ def _of_class(thing: type[Any]) -> Iterator[Any]:
 
 def _of_function(thing: FunctionType) -> Iterator[Any]:
     """Yield the source of a function and all that it uses; of an installed one what it closes over."""
-    yield thing.__closure__
+    filled = {name for code in _codes(thing) for name in _filled_by(code)}
+    for name, cell in zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=True):
+        yield tuple(map(type, _contents(cell))) if name in filled else cell
     if _is_edited(thing.__globals__.get("__name__", "")):
         yield from (thing.__code__, thing.__defaults__, thing.__kwdefaults__)
-        yield from _globals_of(thing)
+        yield from _globals_of(thing, _codes(thing), filled)
 
 
-def _globals_of(function: FunctionType) -> Iterator[tuple[str, Any]]:
-    """Yield what a function uses of its module, and of the modules in there that people edit."""
+def _codes(function: FunctionType) -> list[CodeType]:
+    """Return the code of a function and of those that are defined in it."""
     codes = [function.__code__]
     for code in codes:
         codes += [each for each in code.co_consts if isinstance(each, CodeType)]
+    return codes
+
+
+def _globals_of(
+    function: FunctionType, codes: Sequence[CodeType], filled: Collection[str]
+) -> Iterator[tuple[str, Any]]:
+    """Yield what a function uses of its module, and of the modules in there that people edit."""
     attributes = sorted({name for code in codes for name in code.co_names})
     loaded = {each.argval for code in codes for each in get_instructions(code) if each.opname == "LOAD_GLOBAL"}
-    filled = {name for code in codes for name in _filled_by(code)}
     for name in sorted(loaded & set(function.__globals__)):
         used = function.__globals__[name]
         yield name, type(used) if name in filled else used
@@ -150,7 +158,7 @@ MUTATORS = {"append", "extend", "insert", "add", "update", "setdefault", "pop", 
 
 
 def _filled_by(code: CodeType) -> Iterator[str]:
-    """Yield the globals that a function itself fills, such as a list of its calls: what they hold is no part of it."""
+    """Yield the names of what a function fills itself, such as a list of its calls: what it holds is no part of it."""
     steps = list(get_instructions(code))
     for index, step in enumerate(steps):
         if step.opname in ("LOAD_METHOD", "LOAD_ATTR") and step.argval in MUTATORS:
@@ -159,7 +167,7 @@ def _filled_by(code: CodeType) -> Iterator[str]:
             before = steps[max(0, index - 3) : index]
         else:
             continue
-        yield from (each.argval for each in before if each.opname == "LOAD_GLOBAL")
+        yield from (each.argval for each in before if each.opname in ("LOAD_GLOBAL", "LOAD_DEREF"))
 
 
 def _of_object(thing: Any) -> _Parts:

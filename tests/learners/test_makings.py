@@ -245,3 +245,19 @@ def test_what_a_function_notes_in_a_global_is_no_part_of_it_but_what_it_reads_th
     assert CALLS and SEEN and describe_model(noting) == before
     monkeypatch.setitem(OPTIONS, "power", 3)
     assert describe_model(noting) != before
+
+
+def test_nor_is_what_it_notes_in_a_variable_around_it() -> None:
+    def noted(factor: float) -> Any:
+        calls: list[float] = []
+
+        def objective(params: dict[str, Any]) -> float:
+            calls.append(params["x"])
+            return factor * float(params["x"])
+
+        return objective
+
+    objective = noted(2.0)
+    before = describe_model(objective)
+    objective({"x": 1.0})
+    assert describe_model(objective) == before != describe_model(noted(3.0))

@@ -13,7 +13,7 @@ from autotune.spaces.params import Choice, Float, Int
 from autotune.spaces.space import Config, Space
 from autotune.study.propose import config_key, propose
 from autotune.study.strategies import find_sampler
-from autotune.study.suggest import from_trial, suggest
+from autotune.study.suggest import suggest
 
 FREE = Space({"a": {"x": Float(0.0, 1.0), "mode": Choice(["up", "down"])}})
 HALF = Space(
@@ -106,7 +106,7 @@ def test_weights_count_as_long_as_a_sampler_never_learns(sampler: str, ordered: 
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for _ in range(12):
         trial = study.ask()
-        suggest(from_trial(trial), space)
+        suggest(lambda path, distribution, parameter, trial=trial: trial._suggest(path, distribution), space)
         study.tell(trial, 0.0)
     drawn = [propose(study, space, find_sampler(sampler), row(study), seed=s).params["mode"] for s in range(200)]
     assert 160 <= drawn.count("up") <= 199
