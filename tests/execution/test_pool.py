@@ -286,9 +286,11 @@ def test_an_exception_in_the_coordinator_leaves_no_worker(monkeypatch: pytest.Mo
 
 SEARCH = textwrap.dedent(
     """
-    import os, sys, time
+    import os, signal, sys, time
     import numpy as np
     import autotune
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs of a shell ignore it
 
     def slow_error(y_true, y_pred):
         time.sleep(0.2)
