@@ -86,17 +86,20 @@ def run(
                 ensemble = _ensemble(plan, study, library, watch, stop)
         mixed = _mixed(study, best, ensemble)
         with clock.stage("refit"):
-            models = [retrain(plan, plan.search, record) for record, _ in mixed]
+            mixed, models, dropped = _fitted(plan, plan.search, mixed)
+            warnings += dropped
         with clock.stage("test"):
             verdict = _judge(plan, study, mixed, models)
         if plan.settings.refit == "all" and plan.test is not None:
             if time.time() + clock.seconds["refit"] < plan.deadline:
                 with clock.stage("refit on all rows"):
                     everything = _joined(plan.search, plan.test)
-                    models = [retrain(plan, everything, record) for record, _ in mixed]
+                    mixed, models, dropped = _fitted(plan, everything, mixed)
+                    warnings += dropped
             else:
                 warnings += ("no time was left for the fit on all rows: the model has learned from the search rows",)
-        return _report(plan, study, best, ensemble, _as_one(mixed, models), verdict, clock.seconds, warnings)
+        score = ensemble.score if ensemble and len(mixed) == len(ensemble.weights) else None
+        return _report(plan, study, mixed, score, _as_one(mixed, models), verdict, clock.seconds, warnings)
     finally:
         watch.over()
 
@@ -173,7 +176,11 @@ def _ensemble(
     if len(found) < 2 or best_first[0].number not in found:
         return None
     cohort = make_cohort(plan.search, plan.folds, plan.metric, plan.learners)
-    return choose_ensemble(found, cohort, most, deadline=until)
+    chosen = attempt(lambda: choose_ensemble(found, cohort, most, deadline=until))
+    if isinstance(chosen, Failed):  # a metric from outside, undefined on a mixture
+        watch.said(f"no ensemble: {chosen.reason}")
+        return None
+    return chosen
 
 
 def _predicted_again(
@@ -198,6 +205,21 @@ def _mixed(study: TuningStudy, best: TrialRecord, ensemble: Ensemble | None) -> 
     records = {record.number: record for record in study.records()}
     mixed = [(records[number], weight) for number, weight in ensemble.weights.items()]
     return sorted(mixed, key=lambda each: each[0].number != best.number)
+
+
+def _fitted(
+    plan: Plan, task: Task, mixed: Sequence[tuple[TrialRecord, float]]
+) -> tuple[list[tuple[TrialRecord, float]], list[Model], tuple[str, ...]]:
+    """Retrain the trials of a mixture; one that cannot be, unless it is the best, leaves its part to the others."""
+    models, kept, dropped = [retrain(plan, task, mixed[0][0])], [mixed[0]], []
+    for record, weight in mixed[1:]:
+        try:
+            models.append(retrain(plan, task, record))
+            kept.append((record, weight))
+        except RefitError as error:
+            dropped.append(f"left out of the mixture: {error.problem}")
+    total = sum(weight for _, weight in kept)
+    return [(record, weight / total) for record, weight in kept], models, tuple(dropped)
 
 
 def _as_one(mixed: Sequence[tuple[TrialRecord, float]], models: Sequence[Model]) -> Model:
@@ -310,13 +332,14 @@ def _joined(search: Task, test: Task) -> Task:
 def _report(
     plan: Plan,
     study: TuningStudy,
-    best: TrialRecord,
-    ensemble: Ensemble | None,
+    mixed: Sequence[tuple[TrialRecord, float]],
+    ensemble_score: float | None,
     model: Model,
     verdict: Verdict | None,
     seconds: dict[str, float],
     warnings: tuple[str, ...],
 ) -> Report:
+    best = mixed[0][0]
     assert best.config is not None and best.score is not None
     scores = verdict.scores if verdict else {}
     sd = spread(best.fold_scores)
@@ -324,8 +347,8 @@ def _report(
         best_params=best.config.flat(),
         best_score=best.score,
         best_sd=math.nan if sd is None else sd,
-        weights=ensemble.weights if ensemble else {best.number: 1.0},
-        ensemble_score=ensemble.score if ensemble else None,
+        weights=dict(sorted(((record.number, weight) for record, weight in mixed), key=lambda each: -each[1])),
+        ensemble_score=ensemble_score,
         test_score=scores.get("tuned"),
         best_alone_score=scores.get("best"),
         baseline_score=scores.get("baseline"),

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 import autotune
+from autotune import tuning
 from autotune.data.splits import make_folds
 from autotune.data.task import Problem, Rows, Schema, Task
 from autotune.ensemble import CONTENDERS, Library, choose_ensemble, contenders
+from autotune.errors import RefitError
 from autotune.evaluation import Cohort, make_cohort
 from autotune.metrics import METRICS
 from autotune.spaces.space import Config
@@ -129,3 +131,35 @@ def test_one_learner_alone_is_not_mixed_unless_asked_for() -> None:
     words: dict[str, Any] = {"space": "extra_trees", "n_trials": 4, "random_state": 0, "progress": False}
     assert "ensemble" not in autotune.tune(X, y, **words).seconds
     assert "ensemble" in autotune.tune(X, y, ensemble=3, **words).seconds
+
+
+def test_a_member_that_cannot_be_retrained_leaves_its_part_to_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = made_table()
+    words: dict[str, Any] = {"space": "linear,extra_trees,knn", "n_trials": 8, "random_state": 0, "progress": False}
+    mixed = autotune.tune(X, y, **words)
+    members = sorted(mixed.weights, key=mixed.weights.__getitem__, reverse=True)
+    best = min(mixed.records, key=lambda each: each.score if each.state == "complete" else np.inf).number
+    unlucky = next(number for number in members if number != best)
+    retrain = tuning.retrain
+
+    def failing(plan: Any, task: Any, each: TrialRecord) -> Any:
+        if each.number == unlucky:
+            raise RefitError(f"trial {each.number} cannot be")
+        return retrain(plan, task, each)
+
+    monkeypatch.setattr(tuning, "retrain", failing)
+    report = autotune.tune(X, y, **words)
+    assert set(report.weights) == set(members) - {unlucky}
+    assert sum(report.weights.values()) == pytest.approx(1) and report.ensemble_score is None
+    assert any(f"trial {unlucky} cannot be" in warning for warning in report.warnings)
+
+
+def test_a_metric_that_raises_on_a_mixture_leaves_the_best_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    X, y = made_table()
+
+    def raising(*_: Any, **__: Any) -> Any:
+        raise ValueError("not for mixtures")
+
+    monkeypatch.setattr(tuning, "choose_ensemble", raising)
+    report = autotune.tune(X, y, space="linear,extra_trees,knn", n_trials=8, random_state=0, progress=False)
+    assert len(report.weights) == 1 and report.test_score is not None

@@ -94,6 +94,34 @@ class Ledger(Protocol):
         """Do something with the storage that can be done twice; where it may be away for a while, wait for it."""
 
 
+def write_proposal(storage: BaseStorage, trial_id: int, proposal: Proposal) -> None:
+    """Write parameters and attributes of a row through Optuna's interface; a parameter that is there stays."""
+    known = storage.get_trial(trial_id).params
+    for path, (value, distribution) in proposal.params.items():
+        if path not in known:
+            storage.set_trial_param(trial_id, path, distribution.to_internal_repr(value), distribution)
+    for key, attr in proposal.attrs.items():
+        storage.set_trial_user_attr(trial_id, key, attr)
+
+
+def write_rungs(storage: BaseStorage, trial_id: int, rungs: Mapping[int, float]) -> None:
+    """Write the rungs that are not written yet."""
+    written = storage.get_trial(trial_id).intermediate_values
+    for rung, score in rungs.items():
+        if rung not in written:
+            storage.set_trial_intermediate_value(trial_id, rung, score)
+
+
+def write_ending(storage: BaseStorage, trial_id: int, ending: Ending) -> None:
+    """Write rungs and attributes, and last of all the state."""
+    write_rungs(storage, trial_id, ending.rungs)
+    for key, attr in ending.attrs.items():
+        storage.set_trial_user_attr(trial_id, key, attr)
+    for key, attr in ending.system_attrs.items():
+        storage.set_trial_system_attr(trial_id, key, attr)
+    storage.set_trial_state_values(trial_id, ending.state, None if ending.value is None else [ending.value])
+
+
 class PlainLedger:
     """A ledger through Optuna's own interface: for memory, journals and whatever storage a person brings.
 
@@ -141,11 +169,7 @@ class PlainLedger:
 
     def describe(self, number: int, proposal: Proposal) -> None:
         """Write parameters and attributes."""
-        trial_id = self._held[number]
-        for path, (value, distribution) in proposal.params.items():
-            self._storage.set_trial_param(trial_id, path, distribution.to_internal_repr(value), distribution)
-        for key, attr in proposal.attrs.items():
-            self._storage.set_trial_user_attr(trial_id, key, attr)
+        write_proposal(self._storage, self._held[number], proposal)
 
     def adopt(self, number: int) -> bool:
         """Take over a row of a dead process of this host, or one that was given back."""
@@ -159,11 +183,7 @@ class PlainLedger:
 
     def reach(self, number: int, rungs: Mapping[int, float]) -> None:
         """Write what is not written yet."""
-        trial_id = self._held[number]
-        written = self._storage.get_trial(trial_id).intermediate_values
-        for rung, score in rungs.items():
-            if rung not in written:
-                self._storage.set_trial_intermediate_value(trial_id, rung, score)
+        write_rungs(self._storage, self._held[number], rungs)
 
     def finish(self, number: int, ending: Ending) -> bool:
         """Write rungs and attributes, and last of all the state."""
@@ -172,13 +192,7 @@ class PlainLedger:
         if row.state.is_finished() or row.user_attrs.get(OWNER) != self._me:
             del self._held[number]
             return False
-        self.reach(number, ending.rungs)
-        for key, attr in ending.attrs.items():
-            self._storage.set_trial_user_attr(trial_id, key, attr)
-        for key, attr in ending.system_attrs.items():
-            self._storage.set_trial_system_attr(trial_id, key, attr)
-        values = None if ending.value is None else [ending.value]
-        self._storage.set_trial_state_values(trial_id, ending.state, values)
+        write_ending(self._storage, trial_id, ending)
         self._over.add(number)
         del self._held[number]
         return True

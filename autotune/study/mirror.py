@@ -10,7 +10,7 @@ import optuna
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from autotune.study.ledger import Ending, Proposal
+from autotune.study.ledger import Ending, Proposal, write_ending, write_proposal, write_rungs
 from autotune.study.rows import CONSTRAINT
 
 
@@ -61,27 +61,15 @@ class Mirror:
 
     def describe(self, number: int, proposal: Proposal) -> None:
         """Set parameters and attributes of a row."""
-        known = self.row(number).params
-        for path, (value, distribution) in proposal.params.items():
-            if path not in known:
-                self._storage.set_trial_param(number, path, distribution.to_internal_repr(value), distribution)
-        for key, attr in proposal.attrs.items():
-            self._storage.set_trial_user_attr(number, key, attr)
+        write_proposal(self._storage, self.row(number)._trial_id, proposal)
 
     def reach(self, number: int, rungs: Mapping[int, float]) -> None:
         """Set what a row has reached."""
-        for rung, score in rungs.items():
-            self._storage.set_trial_intermediate_value(number, rung, score)
+        write_rungs(self._storage, self.row(number)._trial_id, rungs)
 
     def finish(self, number: int, ending: Ending) -> FrozenTrial:
         """End a row."""
-        self.reach(number, ending.rungs)
-        for key, attr in ending.attrs.items():
-            self._storage.set_trial_user_attr(number, key, attr)
-        for key, attr in ending.system_attrs.items():
-            self._storage.set_trial_system_attr(number, key, attr)
-        values = None if ending.value is None else [ending.value]
-        self._storage.set_trial_state_values(number, ending.state, values)
+        write_ending(self._storage, self.row(number)._trial_id, ending)
         return self.row(number)
 
     def sampler_attrs(self) -> Mapping[str, Any]:

@@ -78,6 +78,7 @@ class SqlLedger:
         self._open: set[int] = set()
         self._last = -1
         self._heart: threading.Thread | None = None
+        self._is_lost = False
 
     def news(self) -> Sequence[FrozenTrial]:
         """Return the rows that are new or may have changed since the last call, by number; not those held here."""
@@ -348,7 +349,8 @@ class SqlLedger:
                 raise StorageError("the study was deleted while it was worked at") from None
             except (sqlalchemy.exc.DBAPIError, optuna.exceptions.StorageInternalError) as error:
                 reason = str(getattr(error, "orig", None) or error.__cause__ or error).splitlines()[0]
-                if not _is_outage(error) or time.monotonic() - started > OUTAGE_SECONDS:
+                if self._is_lost or not _is_outage(error) or time.monotonic() - started > OUTAGE_SECONDS:
+                    self._is_lost = True  # what is given back on the way out does not wait once more
                     hint = "all that was told is kept: run the same command again when this is mended"
                     raise StorageError(f"the storage cannot be used any more: {reason}", None, hint) from None
                 if pause == 0.1:

@@ -184,6 +184,23 @@ def test_the_ledger_waits_for_a_server_that_is_away_and_says_so(server: Postgres
     assert study.trials[0].value == 0.5
 
 
+def test_a_server_that_never_came_back_is_not_waited_for_again(
+    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study, lines = optuna.create_study(storage=open_storage(server.url)), []
+    here = ledger(study, say=lines.append)
+    here.claim(propose, None), here.claim(propose, None)
+    server.stop()
+    monkeypatch.setattr("autotune.study.sql_ledger.OUTAGE_SECONDS", 1.0)
+    with pytest.raises(StorageError, match="cannot be used any more"):
+        here.finish(0, OVER)
+    monkeypatch.setattr("autotune.study.sql_ledger.OUTAGE_SECONDS", 600.0)
+    with pytest.raises(StorageError, match="cannot be used any more"):
+        here.give_back(1)  # would wait ten minutes
+    server.start()
+    assert len(lines) == 1
+
+
 def test_a_storage_that_stays_broken_ends_the_run_with_an_error(tmp_path: Path) -> None:
     study = optuna.create_study(storage=open_storage(tmp_path / "s.db"))
     here = ledger(study)
