@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from autotune.api import optimize, tune
     from autotune.errors import AutotuneError
     from autotune.estimator import AutoTuneClassifier, AutoTuneRegressor
+    from autotune.joining import Contribution, work
     from autotune.learners.function import learner
     from autotune.metrics import Metric
     from autotune.optimizing import Optimization
@@ -43,6 +44,8 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "tune": "autotune.api",
     "optimize": "autotune.api",
+    "work": "autotune.joining",
+    "Contribution": "autotune.joining",
     "Optimization": "autotune.optimizing",
     "load": "autotune.report",
     "Report": "autotune.report",
@@ -66,6 +69,7 @@ __all__ = [
     "AutotuneError",
     "Bool",
     "Choice",
+    "Contribution",
     "Derived",
     "Fixed",
     "Float",
@@ -78,6 +82,7 @@ __all__ = [
     "load",
     "optimize",
     "tune",
+    "work",
 ]
 
 

@@ -88,7 +88,7 @@ positive, sample_weight, ensemble, refit, device, progress
 
 
 def optimize(
-    objective: Callable[..., Any],
+    objective: Callable[..., Any] | str,
     space: Any,
     *,
     direction: str = "minimize",
@@ -110,9 +110,10 @@ def optimize(
 
     Parameters
     ----------
-    objective : callable
-        ``objective(params)`` returns a score, or is a generator that yields one after each step, and then is pruned
-        where its curve is not worth going on with. It may also take ``seed`` and ``learner``.
+    objective : callable or str
+        ``objective(params)``, or what names it, such as ``"my_work.py:objective"``. It returns a score, or is a
+        generator that yields one after each step, and then is pruned where its curve is not worth going on with. It may
+        also take ``seed`` and ``learner``.
     space : dict, Space, str or path
         Parameters by name, or whatever `tune` takes as a space.
     direction : {"minimize", "maximize"}
@@ -165,7 +166,7 @@ def optimize_with(
     stop : callable
         Asked before each trial whether to end the search.
     """
-    watch = _watcher(settings)
+    watch = watcher_of(settings)
     return run_objective(objective, settings, direction=direction, started=started, watch=watch, stop=stop)
 
 
@@ -207,10 +208,11 @@ def tune_with(
         lone_rows=lone_rows,
     )
     plan = make_plan(settings, table, started=started)
-    return run(plan, watch=_watcher(settings), reading_seconds=clock.perf_counter() - before, stop=stop)
+    return run(plan, watch=watcher_of(settings), reading_seconds=clock.perf_counter() - before, stop=stop)
 
 
-def _watcher(settings: Settings) -> Watcher | None:
+def watcher_of(settings: Settings) -> Watcher | None:
+    """Return what shows a run on the terminal, where that is wanted."""
     shown = sys.stderr.isatty() if settings.progress is None else settings.progress
     if not shown:
         return None

@@ -23,6 +23,7 @@ import click
 from autotune import __version__
 from autotune.data.writers import find_writer, write_table
 from autotune.errors import AutotuneError, NoSuccessfulTrialError, PlugInError, StorageError, StudyError
+from autotune.joining_commands import JOINING_COMMANDS
 from autotune.settings import DEFAULTS, DOOR_DEFAULTS, Settings, make_settings
 from autotune.shell import Interrupts, check_folder, stdin_as_file, typed
 from autotune.space_commands import space_commands
@@ -181,10 +182,8 @@ def optimize(
     settings = make_settings("cli", space=_changed(space, None, sets, fixes), **given)
     with redirect_stdout(sys.stderr), Interrupts() as stop:
         from autotune.api import optimize_with
-        from autotune.learners.loading import load_model
 
-        function = load_model(objective, "OBJECTIVE", "objective")
-        found = optimize_with(settings, function, direction=direction, started=started, stop=stop)
+        found = optimize_with(settings, objective, direction=direction, started=started, stop=stop)
     click.echo(json.dumps(found.to_dict(), default=str, indent=2) if as_json else str(found))
 
 
@@ -266,7 +265,7 @@ def spaces(name: str | None) -> None:
 
 
 main.add_command(space_commands)
-for each in STUDY_COMMANDS:
+for each in (*STUDY_COMMANDS, *JOINING_COMMANDS):
     main.add_command(each)
 
 

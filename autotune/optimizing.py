@@ -14,12 +14,15 @@ from autotune.execution.coordinator import Budget, Search
 from autotune.execution.places import executor_of
 from autotune.execution.work import OfObjective
 from autotune.learners.custom import is_flat
+from autotune.learners.loading import load_model
 from autotune.learners.makings import describe_model
 from autotune.objective import Objective
 from autotune.plan import digest, resources_of, seed_of
 from autotune.settings import Settings, trial_budget
+from autotune.setup import setup_of
 from autotune.spaces.catalog import find_space
 from autotune.spaces.space import Space
+from autotune.study.identity import Goal, set_goal
 from autotune.study.opening import open_study
 from autotune.study.records import TrialRecord, leaderboard
 from autotune.study.storage import open_storage
@@ -107,20 +110,21 @@ class Optimization:
 
 
 def run_objective(
-    function: Callable[..., Any],
+    function: Callable[..., Any] | str,
     settings: Settings,
     *,
     direction: str,
     started: float,
     watch: Watcher | None = None,
     stop: Callable[[], bool] = lambda: False,
+    sets_goal: bool = True,
 ) -> Optimization:
     """Search the best configuration of a function.
 
     Parameters
     ----------
-    function : callable
-        See `autotune.objective.Objective`.
+    function : callable or str
+        See `autotune.objective.Objective`; or what names one, such as ``"my_work.py:objective"``.
     settings : Settings
         Space, budget, sampler, pruner, jobs, storage, name and seed count.
     direction : {"minimize", "maximize"}
@@ -131,6 +135,8 @@ def run_objective(
         Told what happens as it happens.
     stop : callable
         Asked before each trial whether to end the search.
+    sets_goal : bool
+        Whether others who join the study shall work for this budget.
 
     Raises
     ------
@@ -142,10 +148,9 @@ def run_objective(
     if direction not in DIRECTIONS:
         raise SettingsError(f"direction={direction!r} is not known", "direction", " or ".join(map(repr, DIRECTIONS)))
     watch = watch or Silent()
-    objective = Objective(function, direction == "maximize")
-    space = _space(settings.space)
+    objective, source = read_objective(function, direction)
+    space = space_of_objective(settings.space)
     n_jobs, resources = resources_of(settings)
-    study, seed = _open(settings, objective, space, watch)
     deadline = float("inf") if settings.timeout is None else started + settings.timeout
     budget = Budget(
         trial_budget(settings),
@@ -156,6 +161,9 @@ def run_objective(
         patience=settings.patience,
         target_score=settings.target_score,
     )
+    study, seed = _open(settings, objective, source, space, watch)
+    if sets_goal:
+        set_goal(study.optuna, Goal.of(budget.n_trials, deadline))
     better = "larger" if objective.maximize else "smaller"
     title = f"{study.name}: {better} is better"
     try:
@@ -172,20 +180,26 @@ def run_objective(
     return _result(study, objective, seed, time.time() - started)
 
 
-def _space(given: Any) -> Space:
+def space_of_objective(given: Any) -> Space:
+    """Return the space that is meant; one of parameters alone becomes a space with one table."""
     if isinstance(given, Mapping) and is_flat(given):
         return Space({LEARNER: given})
     return find_space(given)
 
 
-def _open(settings: Settings, objective: Objective, space: Space, watch: Watcher) -> tuple[TuningStudy, int]:
+def read_objective(function: Callable[..., Any] | str, direction: str) -> tuple[Objective, str | None]:
+    """Return the objective, and the text that named it."""
+    if not isinstance(function, str):
+        return Objective(function, direction == "maximize"), None
+    return Objective(load_model(function, "objective", "objective"), direction == "maximize"), function
+
+
+def _open(
+    settings: Settings, objective: Objective, source: str | None, space: Space, watch: Watcher
+) -> tuple[TuningStudy, int]:
     sampler, pruner = find_sampler(settings.sampler), find_pruner(settings.pruner)
     storage = open_storage(settings.storage)
-    identity = {
-        "objective": describe_model(objective.function),
-        "space": f"{space.name} {digest(json.dumps(space.to_dict(), sort_keys=True, default=str))}",
-        "direction": "maximize" if objective.maximize else "minimize",
-    }
+    identity = identity_of(objective, space)
     name = settings.study_name or "-".join(
         (getattr(objective.function, "__name__", "objective").strip("<>"), space.name, digest(json.dumps(identity)))
     )
@@ -200,9 +214,19 @@ def _open(settings: Settings, objective: Objective, space: Space, watch: Watcher
         identity=identity,
         seed=seed,
         versions={},
+        setup=setup_of(settings, space, objective=source, direction=identity["direction"]),
         say=watch.said,
     )
     return study, seed
+
+
+def identity_of(objective: Objective, space: Space) -> dict[str, str]:
+    """Return what makes two studies the same question, part by part."""
+    return {
+        "objective": describe_model(objective.function),
+        "space": f"{space.name} {digest(json.dumps(space.to_dict(), sort_keys=True, default=str))}",
+        "direction": "maximize" if objective.maximize else "minimize",
+    }
 
 
 def _result(study: TuningStudy, objective: Objective, seed: int, seconds: float) -> Optimization:

@@ -24,6 +24,7 @@ from autotune.learners.makings import describe_model
 from autotune.learners.protocol import Learner, Resources
 from autotune.metrics import Metric, resolve_metric
 from autotune.settings import DEFAULTS, Settings, trial_budget
+from autotune.setup import setup_of
 from autotune.spaces.document import MODEL
 from autotune.spaces.space import Space
 from autotune.study.opening import stored_seed
@@ -75,6 +76,8 @@ class Plan:
         Most trials that the model may be a mean of.
     versions : dict of str to str
         Versions of the packages.
+    setup : dict of str to value
+        What others need to join the study, as plain values.
     notes : tuple of str
         All that was inferred, dropped or changed, a line each.
     test_name : str
@@ -102,6 +105,7 @@ class Plan:
     resources: Resources
     ensemble: int
     versions: dict[str, str]
+    setup: dict[str, Any]
     notes: tuple[str, ...]
     test_name: str = "split"
 
@@ -161,6 +165,7 @@ def make_plan(settings: Settings, table: Table, *, started: float) -> Plan:
         ensemble=settings.ensemble or (ENSEMBLE_OF_SEVERAL if len(space.learners) > 1 else 1),
         test_name="split" if test_table is None else fingerprint_table(test_table),
         versions=_versions(learners),
+        setup=setup_of(settings, space, target=table.target, data=table.source),
         **parts | {"notes": (*parts["notes"], *notes)},
     )
 

@@ -11,9 +11,11 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from autotune.errors import SettingsError
+
+P = TypeVar("P", str, str | None)
 
 
 def typed(name: str, *arguments: str, **options: Any) -> str:
@@ -57,7 +59,7 @@ def check_folder(path: str, where: str) -> None:
 
 
 @contextmanager
-def stdin_as_file(data: str) -> Iterator[str]:
+def stdin_as_file(data: P) -> Iterator[P]:
     """Yield the path of the data; for ``-``, of a file that holds what stdin does."""
     if data != "-":
         yield data

@@ -30,6 +30,7 @@ from autotune.plan import Plan, available_cores
 from autotune.predictor import MeanOfModels, Predictor
 from autotune.report import Report
 from autotune.spaces.space import Config
+from autotune.study.identity import Goal, set_goal
 from autotune.study.opening import open_study
 from autotune.study.records import TrialRecord, spread
 from autotune.study.strategies import trial_seed
@@ -76,7 +77,8 @@ def run(
     try:
         watch.planned(opening_of(plan))
         with clock.stage("search"):
-            study = _open(plan, watch)
+            study = join(plan, watch)
+            set_goal(study.optuna, Goal.of(plan.n_trials, plan.deadline))
             watch.joined(study.records())
             library = search(plan, study, watch, stop)
         best, warnings = _winner(plan, study)
@@ -236,7 +238,8 @@ def opening_of(plan: Plan) -> Opening:
     return Opening(title, facts, plan.notes, plan.n_trials, plan.deadline, plan.metric.maximize)
 
 
-def _open(plan: Plan, watch: Watcher) -> TuningStudy:
+def join(plan: Plan, watch: Watcher) -> TuningStudy:
+    """Create the study of a plan, or join it."""
     study = open_study(
         plan.storage,
         plan.study_name,
@@ -247,6 +250,7 @@ def _open(plan: Plan, watch: Watcher) -> TuningStudy:
         identity=plan.identity,
         seed=plan.seed,
         versions=plan.versions,
+        setup=plan.setup,
         accepts=lambda config: takes(plan.learners[config.learner], config.arguments),
         say=watch.said,
     )

@@ -6,7 +6,7 @@ import lzma
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -41,6 +41,8 @@ class Source:
         What was left out while reading.
     named : bool
         False for arrays, whose columns got their names ``x0``, ``x1``, … here.
+    path : str or None
+        The whole path of the file that it was read from.
     """
 
     frame: pd.DataFrame
@@ -48,6 +50,7 @@ class Source:
     where: str = "the table"
     notes: tuple[str, ...] = ()
     named: bool = True
+    path: str | None = None
 
 
 def read_source(data: Any) -> Source:
@@ -133,7 +136,7 @@ def without_row_numbers(source: Source) -> Source:
         counted = pd.api.types.is_integer_dtype(column) and n_rows > 0 and int(column.iloc[0]) in (0, 1)
         if counted and np.array_equal(column, np.arange(n_rows) + int(column.iloc[0])):
             note = f"column {name!r} numbers the rows, so it looks like a saved row index; left out"
-            return Source(source.frame.drop(columns=name), source.name, source.where, (*source.notes, note))
+            return replace(source, frame=source.frame.drop(columns=name), notes=(*source.notes, note))
     return source
 
 
@@ -207,7 +210,7 @@ def _read_file(path: Path) -> Source:
         message = (str(error).strip() or repr(error)).splitlines()[0]
         raise DataError(f"the file cannot be read as {kind[1:]}: {message}", path.name) from error
     source = _from_frame(frame, path.name.partition(".")[0], path.name)
-    return Source(source.frame, source.name, source.where, (*notes, *source.notes))
+    return replace(source, notes=(*notes, *source.notes), path=str(path.absolute()))
 
 
 def _nearest_file(path: Path) -> str | None:

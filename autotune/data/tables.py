@@ -99,6 +99,7 @@ def read_table(
         time=sides.time,
         weight=sides.weight,
         notes=(*source.notes, *read.notes),
+        source=source.path,
     )
 
 

@@ -157,6 +157,8 @@ class Table:
         Group labels (codes), time order (float64), and sample weights (float64).
     notes : tuple of str
         Everything that was dropped or changed, a line each.
+    source : str or None
+        The whole path of the file that it was read from.
     """
 
     X: pd.DataFrame
@@ -170,6 +172,7 @@ class Table:
     time: NDArray[np.float64] | None = None
     weight: NDArray[np.float64] | None = None
     notes: tuple[str, ...] = ()
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import optuna
 
-from autotune.errors import StudyMismatchError
+from autotune.errors import StudyError, StudyMismatchError
 
 IDENTITY = "autotune:identity"
 SEED = "autotune:seed"
 VERSIONS = "autotune:versions"
 STOPS = "autotune:stops"
+SETUP = "autotune:setup"
+GOAL = "autotune:goal"
 
 DESCRIBED_WITHIN_SECONDS = 5.0
 """How long to wait for another process to describe a study that it has just created."""
 
 
-def describe(study: optuna.Study, identity: Mapping[str, str], seed: int, versions: Mapping[str, str]) -> None:
+def describe(
+    study: optuna.Study,
+    identity: Mapping[str, str],
+    seed: int,
+    versions: Mapping[str, str],
+    setup: Mapping[str, Any] | None,
+) -> None:
     """Write what the study is made for; the identity comes last, since whoever joins waits for it."""
+    if setup is not None:
+        study.set_user_attr(SETUP, dict(setup))
     study.set_user_attr(VERSIONS, dict(versions))
     study.set_user_attr(SEED, seed)
     study.set_user_attr(IDENTITY, dict(identity))
@@ -65,3 +77,51 @@ def n_stops(study: optuna.Study) -> int:
 def ask_to_stop(study: optuna.Study) -> None:
     """Ask all who work at a study, on whatever machine, to finish the trials they run and start no more."""
     study.set_user_attr(STOPS, n_stops(study) + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """When the search of a study ends: with so many finished trials, or at a time on the clock of `time.time`.
+
+    Attributes
+    ----------
+    n_trials : int or None
+        Finished trials that it shall hold; None is unbounded.
+    deadline : float or None
+        When whoever searches has to be done; None is never.
+    """
+
+    n_trials: int | None
+    deadline: float | None
+
+    @classmethod
+    def of(cls, n_trials: int | None, deadline: float) -> Goal:
+        """Return the goal of a budget, whose deadline is infinity where there is none."""
+        return cls(n_trials, None if deadline == float("inf") else deadline)
+
+
+def read_goal(study: optuna.Study) -> Goal:
+    """Return what the last search wanted, for those who join it; nothing, where it was made by an earlier version."""
+    return Goal(*study.user_attrs.get(GOAL, (None, None)))
+
+
+def set_goal(study: optuna.Study, goal: Goal) -> None:
+    """Write what a search wants, unless the study is to hold as many trials already."""
+    known = read_goal(study)
+    if known.n_trials is None or goal.n_trials is None or goal.n_trials > known.n_trials:
+        study.set_user_attr(GOAL, [goal.n_trials, goal.deadline])
+
+
+def read_setup(study: optuna.Study) -> Mapping[str, Any]:
+    """Return what is needed to join a study.
+
+    Raises
+    ------
+    StudyError
+        When it does not say: another program made it, or an earlier version.
+    """
+    found: Mapping[str, Any] | None = study.user_attrs.get(SETUP)
+    if found is None:
+        problem = "the study does not say how it is set up: another program made it, or an earlier version"
+        raise StudyError(problem, f"study {study.study_name!r}", "the command that made it goes on with it")
+    return found

@@ -13,11 +13,19 @@ from optuna.storages import BaseStorage
 from autotune.errors import StudyError, StudyMismatchError
 from autotune.registry import unknown_name
 from autotune.spaces.space import Config, Space
-from autotune.study.identity import IDENTITY, SEED, VERSIONS, check_identity, describe, was_left_bare
+from autotune.study.identity import (
+    IDENTITY,
+    SEED,
+    SETUP,
+    VERSIONS,
+    check_identity,
+    describe,
+    was_left_bare,
+)
 from autotune.study.mirror import quiet_optuna
-from autotune.study.owner import is_dead
+from autotune.study.owner import is_dead, is_this_process
 from autotune.study.records import TrialRecord, ranked
-from autotune.study.rows import OWNER, records_of
+from autotune.study.rows import OWNER, record_of, records_of
 from autotune.study.strategies import Pruner
 from autotune.study.study import TuningStudy
 
@@ -36,6 +44,7 @@ def open_study(
     identity: Mapping[str, str],
     seed: int,
     versions: Mapping[str, str],
+    setup: Mapping[str, Any] | None = None,
     accepts: Callable[[Config], bool] = lambda config: True,
     say: Callable[[str], Any] = lambda line: None,
 ) -> TuningStudy:
@@ -55,6 +64,8 @@ def open_study(
         The parts of the fingerprint: what the study was made for.
     versions : mapping of str to str
         Versions of the packages; recorded at creation.
+    setup : mapping, optional
+        What others need to join it, as plain values; recorded at creation.
 
     Raises
     ------
@@ -66,7 +77,7 @@ def open_study(
             study = optuna.create_study(
                 storage=storage, study_name=name, direction="maximize" if maximize else "minimize"
             )
-            describe(study, identity, seed, versions)
+            describe(study, identity, seed, versions, setup)
         except optuna.exceptions.DuplicatedStudyError:
             study = optuna.load_study(storage=storage, study_name=name)
             if len(study.directions) > 1:
@@ -74,8 +85,10 @@ def open_study(
                     "the study has several objectives", f"study {name!r}", "another study_name"
                 ) from None
             if was_left_bare(study, maximize):
-                describe(study, identity, seed, versions)
+                describe(study, identity, seed, versions, setup)
     check_identity(study, identity, seed)
+    if setup is not None and SETUP not in study.user_attrs:
+        study.set_user_attr(SETUP, dict(setup))
     return TuningStudy(study, space, sampler, pruner, seed, accepts, say)
 
 
@@ -160,6 +173,13 @@ def running_trials(study: optuna.Study) -> list[dict[str, Any]]:
             }
         )
     return running
+
+
+def finished_by_this_process(study: optuna.Study) -> Counter[str]:
+    """Count the trials that this process has finished, by state."""
+    rows = study.get_trials(deepcopy=False)
+    here = [row for row in rows if row.state.is_finished() and is_this_process(row.user_attrs.get(OWNER, ""))]
+    return Counter(record_of(row).state for row in here)
 
 
 def delete_study(study: optuna.Study) -> None:

@@ -45,6 +45,11 @@ def is_of_this_host(owner: str) -> bool:
     return owner.rsplit("/", 2)[0] == socket.gethostname()
 
 
+def is_this_process(owner: str) -> bool:
+    """Return whether the owner is this process."""
+    return owner.rpartition(".")[0] == this_owner().rpartition(".")[0]
+
+
 def _started(pid: int) -> str:
     """Return when the process started, in clock ticks since boot, where /proc tells it; a zombie is none any more."""
     try:

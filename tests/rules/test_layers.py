@@ -19,24 +19,25 @@ FLOORS = (  # from the ground up; a room imports only from rooms on lower floors
     {"curve", "predictor", "verdict"},
     {"evaluation"},
     {"study", "objective"},
-    {"execution", "ensemble", "countdown"},
+    {"execution", "ensemble", "countdown", "setup"},
     {"plan"},
     {"report", "watcher"},
     {"tuning", "optimizing", "console", "testing"},
     {"api", "demo", "space_tables", "shell"},
-    {"estimator", "space_commands", "study_commands"},
+    {"estimator", "space_commands", "study_commands", "joining"},
+    {"joining_commands"},
     {"cli"},
     {"__main__"},
     {"__init__"},  # the map: it names the public things, and loads them on first use
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 KEEPERS = {  # a package, where it is imported, and where its name serves types alone
-    "optuna": (r"study/.*", r"(plan|report|optimizing|study_commands)\.py"),
+    "optuna": (r"study/.*", r"(plan|report|optimizing|study_commands|joining\w*)\.py"),
     "lightgbm": (r"learners/lightgbm\.py", ""),
     "xgboost": (r"learners/xgboost\.py", ""),
     "catboost": (r"learners/catboost\.py", ""),
     "torch": (r"learners/(mlp|torch)\w*\.py", ""),
-    "click": (r"(cli|space_commands|study_commands)\.py", ""),
+    "click": (r"(cli|\w+_commands)\.py", ""),
     "ruamel": (r"spaces/(texts|writing|convert)\.py", ""),
     "rich": (r"(console|space_tables)\.py", ""),
 }
