@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from autotune.learners.function import learner
     from autotune.metrics import Metric
     from autotune.optimizing import Optimization
+    from autotune.replaying import Replay, replay
     from autotune.report import Report, load
     from autotune.spaces.params import Bool, Choice, Derived, Fixed, Float, Int
     from autotune.spaces.space import Space
@@ -46,6 +47,8 @@ _PUBLIC = {
     "optimize": "autotune.api",
     "work": "autotune.joining",
     "Contribution": "autotune.joining",
+    "replay": "autotune.replaying",
+    "Replay": "autotune.replaying",
     "Optimization": "autotune.optimizing",
     "load": "autotune.report",
     "Report": "autotune.report",
@@ -76,11 +79,13 @@ __all__ = [
     "Int",
     "Metric",
     "Optimization",
+    "Replay",
     "Report",
     "Space",
     "learner",
     "load",
     "optimize",
+    "replay",
     "tune",
     "work",
 ]

@@ -325,6 +325,22 @@ def _show_outcome(record: TrialRecord) -> str:
     return show_score(record.score) if record.state == "complete" else record.state
 
 
+def show_live(looks: Iterable[Sequence[str]]) -> None:
+    """Show lines that change: in one place on a terminal, or else each line that is new below the others."""
+    console = results()
+    if not console.is_terminal:
+        known: set[str] = set()
+        for lines in looks:
+            for line in lines:
+                if line not in known:
+                    console.print(line, soft_wrap=True)
+            known = set(lines)
+        return
+    with Live(console=console, refresh_per_second=FRAMES_A_SECOND) as live:
+        for lines in looks:
+            live.update(Text("\n".join(lines), no_wrap=True, overflow="ellipsis"), refresh=True)
+
+
 def plain_table(*headers: str) -> Table:
     """Return an empty table with these headers."""
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, header_style="dim")

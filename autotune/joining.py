@@ -45,6 +45,12 @@ class Contribution:
         How long it took.
     notes : tuple of str
         What there is to say.
+
+    Examples
+    --------
+    >>> print(Contribution("s", {"complete": 3}, {"complete": 5}, 2, 0.25, 1.0))
+    s: 3 complete here, in 1.0 s
+    it holds 5 complete; best: trial 2, 0.25
     """
 
     study_name: str
@@ -134,7 +140,7 @@ def work(
     found = summary(study)
     return Contribution(
         study_name=study.study_name,
-        here=finished_by_this_process(study) - before,
+        here=dict(finished_by_this_process(study) - before),
         trials=found["trials"],
         best_trial=found["best_trial"],
         best_score=found["best_score"],

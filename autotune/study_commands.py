@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable
-from statistics import median
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -52,7 +51,7 @@ def find_study(storage: str, study_name: str | None) -> optuna.Study:
     from autotune.study.opening import load_study
     from autotune.study.storage import redact, study_names
 
-    opened = _existing(storage)
+    opened = existing_storage(storage)
     if study_name is None:
         names = study_names(opened)
         if len(names) != 1:
@@ -63,7 +62,7 @@ def find_study(storage: str, study_name: str | None) -> optuna.Study:
     return load_study(opened, study_name)
 
 
-def _existing(storage: str) -> BaseStorage:
+def existing_storage(storage: str) -> BaseStorage:
     """Open a storage that is there; a command that only looks makes no file."""
     from autotune.study.storage import open_storage, sqlite_path
 
@@ -80,7 +79,7 @@ def studies(storage: str, as_json: bool) -> None:
     """List the studies of a storage."""
     from autotune.study.opening import summaries
 
-    found = summaries(_existing(storage))
+    found = summaries(existing_storage(storage))
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
@@ -94,28 +93,36 @@ def studies(storage: str, as_json: bool) -> None:
 @click.command()
 @study_options
 def status(storage: str, study_name: str | None, as_json: bool) -> None:
-    """Show how a study stands: its trials, its best, and who runs what and for how long."""
-    from autotune.study.opening import running_trials, summary
-    from autotune.study.records import ranked
-    from autotune.study.rows import records_of
+    """Show how a study stands: its trials, its best, what is left to do, and who runs what and for how long."""
+    from autotune.study.standing import standing
 
-    study = find_study(storage, study_name)
-    found = {**summary(study), "running": running_trials(study)}
-    records = records_of(study)
-    seconds = [record.seconds for record in records if record.seconds]
-    best = ranked(records, maximize=found["maximize"])[:1]
+    found = standing(find_study(storage, study_name))
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
-    click.echo(f"{found['study_name']}: {found['metric']} ({'larger' if found['maximize'] else 'smaller'} is better)")
-    click.echo("trials: " + (", ".join(f"{count} {state}" for state, count in found["trials"].items()) or "none"))
-    if best and best[0].state == "complete":
-        click.echo(f"best: trial {best[0].number}, {best[0].score:.5g}")
-    if seconds:
-        click.echo(f"a trial takes {median(seconds):.1f} s in the median, {max(seconds):.1f} s at most")
+    for line in status_lines(found):
+        click.echo(line)
+
+
+def status_lines(found: Mapping[str, Any]) -> list[str]:
+    """Return what `autotune.study.standing.standing` found as lines for people."""
+    from autotune.console import show_score
+    from autotune.countdown import show_time
+
+    better = "larger" if found["maximize"] else "smaller"
+    goal, left = found["goal"]["n_trials"], found["seconds_left"]
+    of = "" if goal is None else f" of {goal}"
+    states = ", ".join(f"{count} {state}" for state, count in found["trials"].items()) or "none yet"
+    lines = [f"{found['study_name']}: {found['metric']} ({better} is better)", f"trials: {states}"]
+    lines.append(f"finished: {found['n_finished']}{of}" + ("" if left is None else f", about {show_time(left)} left"))
+    if len(found["finished_by"]) > 1:
+        lines[-1] += " (" + ", ".join(f"{count} by {host}" for host, count in found["finished_by"].items()) + ")"
+    if found["best_trial"] is not None:
+        lines.append(f"best: trial {found['best_trial']}, {show_score(found['best_score'])}")
     for each in found["running"]:
-        rung = "" if each["score"] is None else f", at {each['score']:.5g} on rung {each['rung']}"
-        click.echo(f"  trial {each['number']} runs for {_age(each['seconds'])} on {_who(each['owner'])}{rung}")
+        rung = "" if each["score"] is None else f", at {show_score(each['score'])} on rung {each['rung']}"
+        lines.append(f"  trial {each['number']} runs for {_age(each['seconds'])} on {_who(each['owner'])}{rung}")
+    return lines
 
 
 @click.command()

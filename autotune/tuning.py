@@ -77,8 +77,7 @@ def run(
     try:
         watch.planned(opening_of(plan))
         with clock.stage("search"):
-            study = join(plan, watch)
-            set_goal(study.optuna, Goal.of(plan.n_trials, plan.deadline))
+            study = join(plan, watch, sets_goal=True)
             watch.joined(study.records())
             library = search(plan, study, watch, stop)
         best, warnings = _winner(plan, study)
@@ -171,7 +170,7 @@ def _ensemble(
     if most < 2:
         return None
     until = plan.deadline - (most + 1) * refit
-    missing = [record for record in best_first if library.get(record.number) is None and not record.cut]
+    missing = [each for each in best_first if library.get(each.number) is None and not each.cut]
     again = _predicted_again(plan, missing, watch, lambda: time.time() < until and not stop()) if missing else {}
     predictions = {each.number: library.get(each.number) or again.get(each.number) for each in best_first}
     found = {number: each for number, each in predictions.items() if each is not None}
@@ -234,12 +233,12 @@ def opening_of(plan: Plan) -> Opening:
     better = "larger" if plan.metric.maximize else "smaller"
     title = f"{plan.table.name}: {plan.table.kind} on {plan.table.target!r}, {plan.metric.name} ({better} is better)"
     rows = f"{len(plan.search):,} search rows, {test_rows:,} test rows, {len(plan.schema.columns)} columns"
-    facts = (f"{rows}, {plan.folds.scheme}",)
-    return Opening(title, facts, plan.notes, plan.n_trials, plan.deadline, plan.metric.maximize)
+    facts = f"{rows}, {plan.folds.scheme}"
+    return Opening(title, (facts,), plan.notes, plan.n_trials, plan.deadline, plan.metric.maximize)
 
 
-def join(plan: Plan, watch: Watcher) -> TuningStudy:
-    """Create the study of a plan, or join it."""
+def join(plan: Plan, watch: Watcher, *, sets_goal: bool = False) -> TuningStudy:
+    """Create the study of a plan, or join it; the plan's budget may become what others who join it work for."""
     study = open_study(
         plan.storage,
         plan.study_name,
@@ -255,6 +254,8 @@ def join(plan: Plan, watch: Watcher) -> TuningStudy:
         say=watch.said,
     )
     study.set_baseline(_baseline_score(plan))
+    if sets_goal:
+        set_goal(study.optuna, Goal.of(plan.n_trials, plan.deadline))
     return study
 
 

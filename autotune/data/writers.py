@@ -30,9 +30,24 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
         When the file cannot be written.
     """
     write = find_writer(path)
+    _write_whole(path, lambda unfinished: write(frame, unfinished))
+
+
+def write_text(text: str, path: Path) -> None:
+    """Write a text; an existing file is replaced only when the new one is complete.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be written.
+    """
+    _write_whole(path, lambda unfinished: unfinished.write_text(text, "utf-8"))
+
+
+def _write_whole(path: Path, write: Callable[[Path], object]) -> None:
     unfinished = path.with_name(f"unfinished.{path.name}")  # in front: pandas compresses by the suffix
     try:
-        write(frame, unfinished)
+        write(unfinished)
         unfinished.replace(path)
     except OSError as error:
         raise DataError(f"the file cannot be written: {error.strerror or error}", str(path)) from None

@@ -23,7 +23,7 @@ from autotune.study.identity import (
     was_left_bare,
 )
 from autotune.study.mirror import quiet_optuna
-from autotune.study.owner import is_dead, is_this_process
+from autotune.study.owner import is_dead, is_of_this_host, is_this_process
 from autotune.study.records import TrialRecord, ranked
 from autotune.study.rows import OWNER, record_of, records_of
 from autotune.study.strategies import Pruner
@@ -180,6 +180,17 @@ def finished_by_this_process(study: optuna.Study) -> Counter[str]:
     rows = study.get_trials(deepcopy=False)
     here = [row for row in rows if row.state.is_finished() and is_this_process(row.user_attrs.get(OWNER, ""))]
     return Counter(record_of(row).state for row in here)
+
+
+def seed_of_study(study: optuna.Study) -> int:
+    """Return the seed that a study was made with."""
+    return int(study.user_attrs[SEED])
+
+
+def is_of_this_place(study: optuna.Study, number: int, versions: Mapping[str, str]) -> bool:
+    """Return whether a trial was run on this host, and the study was made with these versions of the packages."""
+    owner = study.get_trials(deepcopy=False)[number].user_attrs.get(OWNER, "")
+    return is_of_this_host(owner) and study.user_attrs.get(VERSIONS, {}) == dict(versions)
 
 
 def delete_study(study: optuna.Study) -> None:

@@ -157,6 +157,7 @@ class TuningStudy:
         if config is None:  # its owner died before it wrote the parameters
             self._ledger.describe(number, self._drafted(number))
             self._mirror.describe(number, self._proposal)
+            row = self._mirror.row(number)
             config = self._read(row)
         assert config is not None
         self._drafter.note(config)

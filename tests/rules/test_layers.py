@@ -25,6 +25,7 @@ FLOORS = (  # from the ground up; a room imports only from rooms on lower floors
     {"tuning", "optimizing", "console", "testing"},
     {"api", "demo", "space_tables", "shell"},
     {"estimator", "space_commands", "study_commands", "joining"},
+    {"replaying"},
     {"joining_commands"},
     {"cli"},
     {"__main__"},
@@ -32,7 +33,7 @@ FLOORS = (  # from the ground up; a room imports only from rooms on lower floors
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 KEEPERS = {  # a package, where it is imported, and where its name serves types alone
-    "optuna": (r"study/.*", r"(plan|report|optimizing|study_commands|joining\w*)\.py"),
+    "optuna": (r"study/.*", r"(plan|report|optimizing|study_commands|joining\w*|replaying)\.py"),
     "lightgbm": (r"learners/lightgbm\.py", ""),
     "xgboost": (r"learners/xgboost\.py", ""),
     "catboost": (r"learners/catboost\.py", ""),

@@ -1,0 +1,60 @@
+"""How a study stands: what it holds, what it shall hold, who works at it, and how long that will take."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from autotune.study.identity import read_goal
+from autotune.study.opening import running_trials, summary
+from autotune.study.rows import OWNER
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+RECENT = 20
+"""Finished trials from which it is foreseen how long the others will take."""
+
+
+def standing(study: optuna.Study) -> dict[str, Any]:
+    """Return how a study stands, as plain values.
+
+    Parameters
+    ----------
+    study : optuna.Study
+        As it was just loaded.
+
+    Returns
+    -------
+    dict
+        What `summary` says; ``n_finished``; ``goal`` with ``n_trials`` and ``deadline`` (seconds since 1970), each None
+        where the study does not say; ``running``; ``finished_by``, trials by the host that ran them; ``seconds_left``,
+        None where it cannot be foreseen; ``is_over``.
+    """
+    rows = study.get_trials(deepcopy=False)
+    finished = [row for row in rows if row.state.is_finished()]
+    goal, running = read_goal(study), running_trials(study)
+    is_late = goal.deadline is not None and time.time() > goal.deadline
+    is_full = goal.n_trials is not None and len(finished) >= goal.n_trials
+    hosts = Counter(row.user_attrs[OWNER].partition("/")[0] for row in finished if row.user_attrs.get(OWNER))
+    return {
+        **summary(study),
+        "n_finished": len(finished),
+        "goal": {"n_trials": goal.n_trials, "deadline": goal.deadline},
+        "running": running,
+        "finished_by": dict(hosts),
+        "seconds_left": None if is_full or is_late or not running else _seconds_left(finished, goal),
+        "is_over": is_full or (is_late and not running),
+    }
+
+
+def _seconds_left(finished: list[FrozenTrial], goal: Any) -> float | None:
+    """Return how long the search will go on: at the pace of the last trials, and until its deadline at most."""
+    ends = [] if goal.deadline is None else [goal.deadline - time.time()]
+    times = sorted(row.datetime_complete for row in finished if row.datetime_complete)[-RECENT:]
+    if goal.n_trials is not None and len(times) > 1:
+        pace = (times[-1] - times[0]).total_seconds() / (len(times) - 1)
+        ends.append(pace * (goal.n_trials - len(finished)))
+    return min(ends, default=None)

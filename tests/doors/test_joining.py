@@ -1,0 +1,345 @@
+"""Studies that are shared: joined by URL and name, replayed, retried, moved to another storage, watched."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas as pd
+import pytest
+from click.testing import CliRunner, Result
+from sklearn.datasets import load_breast_cancer
+from sqlalchemy import text
+
+import autotune
+from autotune.cli import main
+from autotune.errors import DataError, SettingsError, StorageError, StudyError, StudyMismatchError
+from autotune.joining import find_study
+from autotune.study.identity import Goal, read_goal, read_setup, set_goal
+from autotune.study.moving import from_document, to_document
+from autotune.study.retrying import retry
+from autotune.study.rows import OWNER, records_of
+from autotune.study.storage import open_storage
+
+ROOT = Path(autotune.__file__).parents[1]
+OBJECTIVE = """
+import os, time
+
+def objective(params):
+    time.sleep(0.05)
+    if params["x"] > 5 and os.path.exists("broken"):
+        raise RuntimeError("out of order")
+    return (params["x"] - 2) ** 2
+
+def curve(params):
+    for step in range(1, 40):
+        yield params["x"] + 1 / step
+"""
+SPACE = "version = 1\n[work]\nx = {float = [0, 10]}\n"
+
+
+def tune(*arguments: str, standard_input: str | None = None) -> Result:
+    result = CliRunner().invoke(main, list(arguments), prog_name="tune", input=standard_input)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "autotune", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with an objective and its space, as the current one."""
+    (tmp_path / "work.py").write_text(OBJECTIVE)
+    (tmp_path / "space.toml").write_text(SPACE)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def table(folder: Path) -> Path:
+    bunch = load_breast_cancer(as_frame=True)
+    frame = bunch.data.iloc[:150, :4].assign(diagnosis=bunch.target_names[bunch.target[:150]])
+    frame.to_csv(folder / "cancer.csv", index=False)
+    return folder / "cancer.csv"
+
+
+def optimized(n_trials: int, objective: str = "objective", *more: str) -> Result:
+    words = ("--space", "space.toml", "--study-name", "s", "--n-trials", str(n_trials), "--random-state", "1")
+    return tune("optimize", f"work.py:{objective}", *words, *more)
+
+
+def study(storage: Any = "autotune.db") -> optuna.Study:
+    return find_study(storage)
+
+
+def test_a_second_process_joins_by_name_and_the_budget_is_exact(folder: Path) -> None:
+    words = ("--space", "space.toml", "--study-name", "s", "--n-trials", "150")
+    first = start("optimize", "work.py:objective", *words, cwd=folder)
+    while "autotune:goal" not in (study().user_attrs if (folder / "autotune.db").exists() else {}):
+        time.sleep(0.2)
+        assert first.poll() is None
+    second = start("work", "--json", cwd=folder)
+    said, wrong = second.communicate(timeout=120)
+    assert second.returncode == 0, wrong
+    assert first.wait(60) == 0
+    found = json.loads(said)
+    assert 0 < found["here"]["complete"] < 150
+    states = [record.state for record in records_of(study())]
+    assert states == ["complete"] * 150
+
+
+def test_work_needs_no_more_than_the_study_and_the_same_table(table: Path, tmp_path: Path) -> None:
+    words = ("--target", "diagnosis", "--cv", "3", "--metric", "log_loss", "--n-trials", "2", "--random-state", "3")
+    assert tune("run", "cancer.csv", "--space", "linear,knn", *words).exit_code == 0
+    setup = read_setup(study())
+    assert setup["settings"] == {"cv": "3", "metric": "log_loss"} and setup["data"] == str(table)
+    assert tune("work").output.splitlines()[-1] == "- it holds all 2 trials that it shall hold"
+
+    set_goal(study(), Goal(5, None))
+    assert sum(autotune.work("autotune.db").here.values()) == 3
+    at_once = autotune.tune(
+        table, target="diagnosis", space="linear,knn", cv="3", metric="log_loss", n_trials=5, random_state=3
+    )
+    configs = [record.config for record in records_of(study())]
+    assert configs == [record.config for record in at_once.records]
+
+    set_goal(study(), Goal(6, None))
+    table.rename(tmp_path / "moved.csv")
+    with pytest.raises(DataError, match=r"is not here: .*cancer\.csv"):
+        autotune.work("autotune.db")
+    frame = pd.read_csv("moved.csv")
+    with pytest.raises(StudyMismatchError, match="another table"):
+        autotune.work("autotune.db", data=frame.iloc[1:])
+    frame.to_parquet("same.parquet")
+    assert tune("work", "same.parquet").exit_code == 0
+    assert [record.number for record in records_of(study())] == list(range(6))
+
+
+def test_what_a_study_cannot_carry_is_given_by_hand(table: Path) -> None:
+    def own_loss(y_true: Any, y_pred: Any) -> float:
+        return float((y_true != y_pred).mean())
+
+    words: dict[str, Any] = {"target": "diagnosis", "space": "linear", "storage": "autotune.db"}
+    report = autotune.tune(table, **words, metric=own_loss, n_trials=1)
+    set_goal(report.study, Goal(2, None))
+    wrong = tune("work")
+    assert wrong.exit_code == 1 and "with a Python object as its metric" in wrong.output
+    with pytest.raises(StudyMismatchError, match="another metric"):
+        autotune.work("autotune.db", metric="accuracy")
+    assert sum(autotune.work("autotune.db", metric=own_loss).here.values()) == 1
+
+
+def test_the_deadline_of_a_study_is_that_of_those_who_join_it(folder: Path) -> None:
+    optimized(2)
+    found = study()
+    found.set_user_attr("autotune:goal", [None, time.time() - 1])
+    assert autotune.work("autotune.db").notes == ("its deadline has passed: a timeout sets another one",)
+    joined = autotune.work("autotune.db", timeout=1, n_jobs=1)
+    assert sum(joined.here.values()) > 3 and joined.seconds < 30
+    found.set_user_attr("autotune:goal", [None, None])
+    with pytest.raises(StudyError, match="does not say when its search ends"):
+        autotune.work("autotune.db")
+
+
+def test_a_goal_grows_and_never_shrinks(folder: Path) -> None:
+    optimized(3)
+    assert read_goal(study()) == Goal(3, None)
+    optimized(2)
+    assert read_goal(study()) == Goal(3, None)
+    optimized(4)
+    assert read_goal(study()) == Goal(4, None)
+
+
+def test_a_study_of_another_program_cannot_be_joined(folder: Path) -> None:
+    optuna.create_study(storage=open_storage("autotune.db"), study_name="s")
+    with pytest.raises(StudyError, match="does not say"):
+        autotune.work("autotune.db", timeout=5)
+
+
+def test_trials_are_replayed_exactly(table: Path) -> None:
+    tune("run", "cancer.csv", "--target", "diagnosis", "--space", "lightgbm", "--n-trials", "12", "--study-name", "s")
+    records = records_of(study())
+    for state in ("complete", "pruned"):
+        number = next(record.number for record in records if record.state == state)
+        found = autotune.replay("autotune.db", "s", number)
+        assert found.agrees and found.then == found.now and found.then and found.tolerance == 0
+    assert tune("replay", "0").exit_code == 0
+
+    backend = study()._storage._backend  # type: ignore[attr-defined]
+    with backend.engine.begin() as connection:
+        row = "trial_id = 1 AND key = 'autotune:outcome'"
+        outcome = json.loads(
+            connection.execute(text(f"SELECT value_json FROM trial_user_attributes WHERE {row}")).scalar_one()
+        )
+        outcome["fold_scores"][0] += 1e-6
+        change = text(f"UPDATE trial_user_attributes SET value_json = :json WHERE {row}")
+        connection.execute(change, {"json": json.dumps(outcome)})
+    result = tune("replay", "0", "--json")
+    assert result.exit_code == 1 and json.loads(result.output)["agrees"] is False
+    assert tune("replay", "0", "--tolerance", "1e-3").exit_code == 0
+
+
+def test_a_replay_of_a_failure_fails_again_or_says_that_it_does_not(folder: Path) -> None:
+    Path("broken").touch()
+    optimized(6)
+    failed = next(record.number for record in records_of(study()) if record.state == "failed")
+    again = autotune.replay("autotune.db", "s", failed)
+    assert again.agrees and "out of order" in again.reason
+    Path("broken").unlink()
+    assert not autotune.replay("autotune.db", "s", failed).agrees
+    for wrong, said in ((99, "no trial 99"), (-1, "no trial -1")):
+        with pytest.raises(SettingsError, match=said):
+            autotune.replay("autotune.db", "s", wrong)
+
+
+def test_a_pruned_curve_is_replayed_as_far_as_it_went(folder: Path) -> None:
+    optimized(20, "curve")
+    record = next(record for record in records_of(study()) if record.state == "pruned")
+    found = autotune.replay("autotune.db", "s", record.number)
+    assert found.agrees and len(found.now) == len(record.rungs or ())
+
+
+def test_failed_trials_are_tried_again_under_their_numbers(folder: Path) -> None:
+    Path("broken").touch()
+    optimized(8)
+    before = records_of(study())
+    failed = [record.number for record in before if record.state == "failed"]
+    assert 1 < len(failed) < 8
+    complete = next(record.number for record in before if record.state == "complete")
+    with pytest.raises(SettingsError, match=f"trial {complete} is complete, trial 9 is not there"):
+        retry(study(), [complete, 9])
+
+    Path("broken").unlink()
+    assert f"trials {failed[0]} will run again" in tune("retry", str(failed[0])).output
+    assert tune("retry", "--json").output and [r.state for r in records_of(study())].count("running") == len(failed)
+    assert autotune.work("autotune.db").here == {"complete": len(failed)}
+    after = records_of(study())
+    assert [record.config for record in after] == [record.config for record in before]
+    assert {record.state for record in after} == {"complete"}
+    assert [after[i].score for i in range(8) if i not in failed] == [
+        before[i].score for i in range(8) if i not in failed
+    ]
+    assert "no trial has failed" in tune("retry").output
+    with pytest.raises(StorageError, match="cannot be opened again"):
+        retry(optuna.create_study())
+
+
+def test_a_study_moves_to_another_storage_and_goes_on_there(folder: Path) -> None:
+    optimized(6)
+    held = study()
+    trial = held.ask()
+    held._storage.set_trial_user_attr(trial._trial_id, OWNER, "elsewhere/1/1.a")
+    assert tune("export", "-o", "s.json").exit_code == 0
+    exported = tune("export").stdout
+    assert json.loads(exported) == json.loads(Path("s.json").read_text())
+    assert tune("import", "s.json").exit_code == 2, "there is a study of that name"
+    assert tune("import", "-", "--storage", "b.db", "--study-name", "t", standard_input=exported).exit_code == 0
+    moved = study("b.db")
+    assert records_of(moved)[:6] == records_of(held)[:6]
+    again = to_document(moved)
+    assert again["trials"][:6] == to_document(held)["trials"][:6]
+    assert moved.trials[6].user_attrs[OWNER] == "", "whoever comes next may take it"
+    set_goal(moved, Goal(8, None))
+    assert autotune.work("b.db").here == {"complete": 2}
+    assert tune("export", "-o", "s.csv").exit_code == 0 and len(pd.read_csv("s.csv")) == 7
+    assert tune("export", "-o", "s.xyz").exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"format": "x"}, "no exported study"),
+        ({"version": 9}, "another version: 9"),
+        ({"trials": [{}]}, "damaged: KeyError"),
+        ({"direction": "up"}, "damaged"),
+        ({"trials": None}, "damaged"),
+    ],
+)
+def test_a_damaged_export_is_refused_and_nothing_is_made(change: dict[str, Any], said: str) -> None:
+    document = to_document(optuna.create_study(study_name="s")) | change
+    storage = open_storage(None)
+    with pytest.raises(DataError, match=said):
+        from_document(document, storage)
+    assert optuna.study.get_all_study_names(storage) == []
+
+
+def test_an_import_that_breaks_off_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = optuna.create_study(study_name="s")
+    made.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
+    storage = open_storage(None)
+
+    def full(*_: Any, **__: Any) -> Any:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(storage, "create_new_trial", full)
+    with pytest.raises(OSError, match="no space"):
+        from_document(to_document(made), storage)
+    assert optuna.study.get_all_study_names(storage) == []
+
+
+def test_watch_follows_a_search_to_its_end(folder: Path) -> None:
+    optimized(2)
+    set_goal(study(), Goal(40, None))
+    watching = start("watch", "--every", "0.2", cwd=folder)
+    assert sum(autotune.work("autotune.db", n_jobs=1).here.values()) == 38
+    said, wrong = watching.communicate(timeout=60)
+    assert watching.returncode == 0, wrong
+    lines = said.splitlines()
+    assert "finished: 40 of 40" in lines
+    assert any(line.startswith("finished: ") and "of 40" in line and "left" in line for line in lines)
+    found = json.loads(tune("watch", "--json").output)
+    assert found["is_over"] and found["n_finished"] == 40 and found["finished_by"] == {socket.gethostname(): 40}
+    assert "finished: 40 of 40" in tune("status").output
+
+
+def test_the_dashboard_serves_the_studies_of_a_storage(folder: Path) -> None:
+    pytest.importorskip("optuna_dashboard")
+    optimized(2)
+    with socket.socket() as taken:
+        taken.bind(("localhost", 0))
+        port = taken.getsockname()[1]
+        taken.listen()
+        assert "cannot be listened at" in tune("dashboard", "--port", str(port)).output
+    server = start("dashboard", "--port", str(port), cwd=folder)
+    try:
+        for _ in range(100):
+            time.sleep(0.2)
+            try:
+                with urllib.request.urlopen(f"http://localhost:{port}/api/studies") as answer:
+                    names = [each["study_name"] for each in json.load(answer)["study_summaries"]]
+                break
+            except OSError:
+                assert server.poll() is None, server.communicate()
+        assert names == ["s"]
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.communicate(timeout=10)
+
+
+def test_several_studies_ask_for_a_name(folder: Path) -> None:
+    storage = open_storage("autotune.db")
+    with pytest.raises(StudyError, match="holds no studies"):
+        find_study(storage)
+    for name in "ab":
+        optuna.create_study(storage=storage, study_name=name)
+    with pytest.raises(StudyError, match="holds 2 studies"):
+        find_study(storage)
