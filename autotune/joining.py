@@ -120,7 +120,7 @@ def work(
     --------
     >>> import optuna, autotune
     >>> storage, space = optuna.storages.InMemoryStorage(), {"x": autotune.Int(1, 9)}
-    >>> _ = autotune.optimize("math:prod", space, storage=storage, study_name="s", n_trials=3)
+    >>> _ = autotune.optimize("builtins:len", space, storage=storage, study_name="s", n_trials=3)
     >>> autotune.work(storage, "s", n_jobs=1).notes
     ('it holds all 3 trials that it shall hold',)
     """
