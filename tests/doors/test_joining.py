@@ -92,7 +92,7 @@ def study(storage: Any = "autotune.db") -> optuna.Study:
 
 
 def test_a_second_process_joins_by_name_and_the_budget_is_exact(folder: Path) -> None:
-    words = ("--space", "space.toml", "--study-name", "s", "--n-trials", "250")
+    words = ("--space", "space.toml", "--study-name", "s", "--n-trials", "150")
     first = start("optimize", "work.py:objective", *words, cwd=folder)
     while "autotune:goal" not in (study().user_attrs if (folder / "autotune.db").exists() else {}):
         time.sleep(0.2)
@@ -100,11 +100,12 @@ def test_a_second_process_joins_by_name_and_the_budget_is_exact(folder: Path) ->
     second = start("work", "--json", cwd=folder)
     said, wrong = second.communicate(timeout=120)
     assert second.returncode == 0, wrong
-    assert first.wait(60) == 0
+    first.communicate(timeout=60)
+    assert first.returncode == 0
     found = json.loads(said)
-    assert 0 < found["here"]["complete"] < 250
+    assert 0 < found["here"]["complete"] < 150
     states = [record.state for record in records_of(study())]
-    assert states == ["complete"] * 250
+    assert states == ["complete"] * 150
 
 
 def test_work_needs_no_more_than_the_study_and_the_same_table(table: Path, tmp_path: Path) -> None:
