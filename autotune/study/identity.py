@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import optuna
 
 from autotune.errors import StudyMismatchError
+from autotune.study.failures import telling_failures
 
 IDENTITY = "autotune:identity"
 SEED = "autotune:seed"
@@ -62,6 +63,7 @@ def n_stops(study: optuna.Study) -> int:
     return int(study.user_attrs.get(STOPS, 0))
 
 
+@telling_failures()
 def ask_to_stop(study: optuna.Study) -> None:
     """Ask all who work at a study, on whatever machine, to finish the trials they run and start no more."""
     study.set_user_attr(STOPS, n_stops(study) + 1)
