@@ -18,11 +18,12 @@ import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
-from servers import PostgresServer, why_no_postgres
+from servers import MariaDBServer, PostgresServer, Server, why_no_mariadb, why_no_postgres
 from sqlalchemy import text
 
 import autotune
 from autotune.errors import StorageError
+from autotune.study.databases import database_of
 from autotune.study.ledger import Ending, Ledger, PlainLedger, Proposal
 from autotune.study.rows import OWNER
 from autotune.study.sql_ledger import SqlLedger
@@ -35,26 +36,48 @@ OVER = Ending(
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
+def postgres() -> Iterator[PostgresServer]:
     if reason := why_no_postgres():
         pytest.skip(reason)
     with PostgresServer() as running:
         yield running
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture(scope="module")
+def mariadb() -> Iterator[MariaDBServer]:
+    if reason := why_no_mariadb():
+        pytest.skip(reason)
+    with MariaDBServer() as running:
+        yield running
+
+
+@pytest.fixture(params=["postgres", "mariadb"])
+def server(request: pytest.FixtureRequest) -> Server:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=["sqlite", "journal", "postgres", "mariadb"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return where a study lives that processes can share."""
+    files = {"sqlite": "s.db", "journal": "s.journal"}
+    if request.param in files:
+        return str(tmp_path / files[request.param])
+    return request.getfixturevalue(request.param).url
+
+
+@pytest.fixture(params=["memory", "sqlite", "journal", "postgres", "mariadb"])
 def study(request: pytest.FixtureRequest, tmp_path: Path) -> optuna.Study:
-    where: Any = {"memory": None, "sqlite": tmp_path / "s.db"}.get(request.param)
-    if request.param == "postgres":
-        where = request.getfixturevalue("server").url
+    where: Any = {"memory": None, "sqlite": tmp_path / "s.db", "journal": tmp_path / "s.journal"}.get(request.param)
+    if request.param in ("postgres", "mariadb"):
+        where = request.getfixturevalue(request.param).url
     return optuna.create_study(storage=open_storage(where), direction="minimize")
 
 
 def ledger(study: optuna.Study, **words: Any) -> Ledger:
-    backend = getattr(study._storage, "_backend", None)
-    if backend is None:
+    database = database_of(study._storage)
+    if database is None:
         return PlainLedger(study._storage, study._study_id)
-    return SqlLedger(backend, study._study_id, **words)
+    return SqlLedger(database, study._study_id, **words)
 
 
 def propose(number: int) -> Proposal:
@@ -137,7 +160,7 @@ def test_a_row_of_another_host_is_adopted_when_its_lease_is_over(study: optuna.S
 def test_an_ending_that_came_through_without_its_answer_is_not_written_twice(study: optuna.Study) -> None:
     here = ledger(study)
     if isinstance(here, PlainLedger):
-        pytest.skip("memory always answers")
+        pytest.skip("what is written at once needs no answer")
     here.claim(propose, None)
     held = dict(here._held)  # type: ignore[attr-defined]
     assert here.finish(0, OVER)
@@ -154,9 +177,7 @@ def claim_many(where: Any, name: str, n: int, claims: Any) -> None:
         here.finish(number, OVER)
 
 
-@pytest.mark.parametrize("where", ["sqlite", "postgres"])
-def test_processes_claim_each_number_once(where: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    storage: Any = str(tmp_path / "s.db") if where == "sqlite" else request.getfixturevalue("server").url
+def test_processes_claim_each_number_once(storage: str) -> None:
     study = optuna.create_study(storage=open_storage(storage), study_name=f"race-{os.getpid()}")
     context = multiprocessing.get_context("spawn")
     claims = context.Queue()
@@ -170,7 +191,7 @@ def test_processes_claim_each_number_once(where: str, tmp_path: Path, request: p
     assert [(row.number, row.value) for row in study.trials] == [(number, 0.5) for number in range(60)]
 
 
-def test_the_ledger_waits_for_a_server_that_is_away_and_says_so(server: PostgresServer) -> None:
+def test_the_ledger_waits_for_a_server_that_is_away_and_says_so(server: Server) -> None:
     study, lines = optuna.create_study(storage=open_storage(server.url)), []
     here = ledger(study, say=lines.append)
     here.claim(propose, None)
@@ -184,9 +205,7 @@ def test_the_ledger_waits_for_a_server_that_is_away_and_says_so(server: Postgres
     assert study.trials[0].value == 0.5
 
 
-def test_a_server_that_never_came_back_is_not_waited_for_again(
-    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_never_came_back_is_not_waited_for_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     study, lines = optuna.create_study(storage=open_storage(server.url)), []
     here = ledger(study, say=lines.append)
     here.claim(propose, None), here.claim(propose, None)
@@ -297,8 +316,6 @@ def test_threads_of_one_process_run_each_trial_once(tmp_path: Path) -> None:
 
 def test_a_study_that_is_deleted_meanwhile_ends_the_work_with_an_error(study: optuna.Study) -> None:
     here = ledger(study)
-    if isinstance(here, PlainLedger):
-        pytest.skip("memory is nobody else's to delete")
     here.claim(propose, None)
     optuna.delete_study(study_name=study.study_name, storage=study._storage)
     for step in (lambda: here.finish(0, OVER), here.news, lambda: here.claim(propose, None)):
