@@ -59,7 +59,7 @@ def open_journal(path: Path) -> JournalStudies:
     with suppress(FileNotFoundError), path.open("rb") as file:
         first = file.readline()
         is_torn = first.startswith(b'{"op_code"') and not first.endswith(b"\n")
-        if first and not is_torn and not _is_entry(first):
+        if first and not is_torn and not _entry(first):
             raise StorageError("the file is no journal of studies", str(path), f"another name that ends with {SUFFIX}")
     return JournalStudies(path)
 
@@ -101,6 +101,7 @@ class JournalFile(JournalFileBackend):
         self._alone = _Lock(path.with_name(path.name + ".lock"))
         self._opened: int | None = None
         self._sound = 0
+        self._ends = [0]
 
     @contextmanager
     def held(self) -> Iterator[None]:
@@ -137,13 +138,19 @@ class JournalFile(JournalFileBackend):
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         """Yield what was added after so many lines."""
         number = log_number_from
-        try:
-            for log in super().read_logs(log_number_from):
+        with self._path.open("rb") as file:
+            lines = _lines(file, self._ends[number], os.fstat(file.fileno()).st_size)
+            for line in lines:
+                entry = _entry(line)
+                if entry is None and any(_entry(each) for each in lines):
+                    hint = f"head -n {number} {self._path} > mended{SUFFIX}, which holds what came before it"
+                    raise StorageError("a line of the journal is damaged", f"{self._path}:{number + 1}", hint)
+                if entry is None:  # a torn line at the end, or one that is just being written
+                    return
                 number += 1
-                yield log
-        except ValueError:
-            hint = f"head -n {number} {self._path} > mended{SUFFIX}, which holds what came before it"
-            raise StorageError("a line of the journal is damaged", f"{self._path}:{number + 1}", hint) from None
+                if number == len(self._ends):
+                    self._ends.append(self._ends[-1] + len(line))
+                yield entry
 
     def _mend(self) -> None:
         """Cut off what is no whole line at the end, and keep it beside the file."""
@@ -185,6 +192,7 @@ class _Lock:
                 if time.monotonic() - since > 2 * GRACE_SECONDS:  # whoever was to take it away is dead too
                     self._right.unlink(missing_ok=True)
                 self._break(state)
+                continue
             time.sleep(pause)
             pause = min(0.05, 2 * pause)
 
@@ -222,6 +230,7 @@ class _Lock:
         try:
             os.close(os.open(self._right, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
         except FileExistsError:
+            time.sleep(0.01)
             return
         try:
             if self._look() == state:
@@ -236,12 +245,23 @@ def _is_gone(owner: str, seconds: float) -> bool:
     return is_dead(owner) if known else seconds > GRACE_SECONDS
 
 
-def _is_entry(line: bytes) -> bool:
+def _entry(line: bytes) -> dict[str, Any] | None:
+    """Return what a line says; None where it is no whole line of a journal."""
     try:
         entry = json.loads(line)
     except ValueError:
-        return False
-    return line.endswith(b"\n") and isinstance(entry, dict) and "op_code" in entry
+        return None
+    return entry if line.endswith(b"\n") and isinstance(entry, dict) and "op_code" in entry else None
+
+
+def _lines(file: Any, start: int, end: int) -> Iterator[bytes]:
+    """Yield the lines between two positions."""
+    file.seek(start)
+    for line in file:
+        start += len(line)
+        if start > end:
+            return
+        yield line
 
 
 def _sound_size(file: Any, size: int) -> int:
@@ -249,7 +269,7 @@ def _sound_size(file: Any, size: int) -> int:
     while size:
         start = _start_of_line(file, size)
         file.seek(start)
-        if _is_entry(file.read(size - start)):
+        if _entry(file.read(size - start)):
             return size
         size = start
     return 0
