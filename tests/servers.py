@@ -52,7 +52,7 @@ class PostgresServer:
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="autotune-postgres-"))
-        self._port = _free_port()
+        self._port = free_port()
         self.url = f"postgresql+{_driver()}://tester:not-shown@127.0.0.1:{self._port}/postgres"
 
     def __enter__(self) -> PostgresServer:
@@ -98,7 +98,7 @@ class MariaDBServer:
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="autotune-mariadb-"))
         self._process: subprocess.Popen[bytes] | None = None
-        self._port = _free_port()
+        self._port = free_port()
         self.url = f"mysql+pymysql://tester:not-shown@127.0.0.1:{self._port}/tuning"
 
     def __enter__(self) -> MariaDBServer:
@@ -154,7 +154,8 @@ class MariaDBServer:
                 time.sleep(0.1)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this machine that nobody listens to."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

@@ -27,7 +27,7 @@ from autotune.study.databases import database_of
 from autotune.study.ledger import Ending, Ledger, PlainLedger, Proposal
 from autotune.study.rows import OWNER
 from autotune.study.sql_ledger import SqlLedger
-from autotune.study.storage import open_storage
+from autotune.study.storage import open_storage, study_names
 
 PARAMS = {"a.x": (0.25, FloatDistribution(0.0, 1.0))}
 OVER = Ending(
@@ -191,6 +191,31 @@ def test_processes_claim_each_number_once(storage: str) -> None:
     assert [(row.number, row.value) for row in study.trials] == [(number, 0.5) for number in range(60)]
 
 
+def adopt_many(where: Any, name: str, n: int, adopted: Any) -> None:
+    here = ledger(optuna.load_study(storage=open_storage(where), study_name=name))
+    for number in range(n):
+        if here.adopt(number):
+            adopted.put(number)
+
+
+def test_processes_adopt_each_trial_once(storage: str) -> None:
+    study = optuna.create_study(storage=open_storage(storage), study_name=f"heirs-{os.getpid()}")
+    here = ledger(study)
+    for number in range(30):
+        here.claim(propose, None)
+        here.give_back(number)
+    context = multiprocessing.get_context("spawn")
+    adopted = context.Queue()
+    words = (storage, study.study_name, 30, adopted)
+    processes = [context.Process(target=adopt_many, args=words) for _ in range(3)]
+    for process in processes:
+        process.start()
+    numbers = sorted(adopted.get(timeout=120) for _ in range(30))
+    for process in processes:
+        process.join(60)
+    assert numbers == list(range(30)) and adopted.empty()
+
+
 def test_the_ledger_waits_for_a_server_that_is_away_and_says_so(server: Server) -> None:
     study, lines = optuna.create_study(storage=open_storage(server.url)), []
     here = ledger(study, say=lines.append)
@@ -243,13 +268,14 @@ autotune.optimize(objective, {"x": autotune.Float(0, 1)}, **where, **words)
 """
 
 
-def test_a_budget_is_exact_though_two_coordinators_share_it_and_one_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["s.db", "s.journal"])
+def test_a_budget_is_exact_though_two_coordinators_share_it_and_one_is_killed(name: str, tmp_path: Path) -> None:
     """The law of the budget, on one study and two coordinators; what the dead one ran is taken over by the other."""
-    script, storage = tmp_path / "run.py", str(tmp_path / "s.db")
+    script, storage = tmp_path / "run.py", str(tmp_path / name)
     script.write_text(COORDINATOR)
     first, second = (subprocess.Popen([sys.executable, str(script), storage]) for _ in range(2))
     deadline = time.monotonic() + 90
-    while not (tmp_path / "s.db").exists() or len(finished(storage)) < 4:
+    while not Path(storage).exists() or len(finished(storage)) < 4:
         assert time.monotonic() < deadline
         time.sleep(0.2)
     told = finished(storage)
@@ -259,8 +285,8 @@ def test_a_budget_is_exact_though_two_coordinators_share_it_and_one_is_killed(tm
     rows = finished(storage)
     assert sorted(rows) == list(range(14))
     assert {number: rows[number] for number in told} == told, "nothing that was told is lost or changed"
-    (name,) = (each.study_name for each in optuna.get_all_study_summaries(open_storage(storage)))
-    assert {row.state for row in optuna.load_study(study_name=name, storage=open_storage(storage)).trials} == {
+    assert study_names(open_storage(storage)) == ["shared"]
+    assert {row.state for row in optuna.load_study(study_name="shared", storage=open_storage(storage)).trials} == {
         TrialState.COMPLETE
     }
 
