@@ -34,7 +34,7 @@ def work(storage: str, study_name: str | None, as_json: bool, data: str | None, 
     The study says all the rest: space, metric, folds and budget are those of the tune run (or tune optimize) that made
     it. DATA is the same table, as any file that holds it; it is not needed where the file of that run is in its place.
     """
-    study = find_study(storage, study_name)
+    study = find_study(storage, study_name, reading=False)
     with _quiet(), Interrupts() as stop, stdin_as_file(data) as path:
         from autotune.joining import work as work_at
 
@@ -73,7 +73,7 @@ def retry(storage: str, study_name: str | None, as_json: bool, numbers: tuple[in
     """
     from autotune.study.retrying import retry as open_again
 
-    study = find_study(storage, study_name)
+    study = find_study(storage, study_name, reading=False)
     opened = open_again(study, numbers)
     if as_json:
         click.echo(json.dumps({"study_name": study.study_name, "retried": opened}, indent=2))

@@ -57,7 +57,7 @@ class Settings:
     )
     target_score: float | None = _setting(None, "score at which the search ends", flag="float")
     n_jobs: int = _setting(1, "trials at a time, each in a process of its own; -1 for all cores", flag="int")
-    storage: Any = _setting(None, "where the study lives: a database URL or the path of a SQLite file")
+    storage: Any = _setting(None, "where the study lives: the path of a SQLite or .journal file, or a URL")
     study_name: str | None = _setting(None, "name of the study [default: made of what it is for, and a fingerprint]")
     random_state: int | None = _setting(
         None, "seed of all that is drawn at random [default: the study's own]", flag="int"

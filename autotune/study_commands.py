@@ -35,11 +35,13 @@ def study_options(command: C) -> C:
 def storage_option(command: C) -> C:
     """Give a command the option that names a storage."""
     default = DOOR_DEFAULTS["cli"]["storage"]
-    return click.option("--storage", default=default, show_default=True, help="SQLite file or database URL")(command)
+    return click.option("--storage", default=default, show_default=True, help="SQLite or .journal file, or URL")(
+        command
+    )
 
 
-def find_study(storage: str, study_name: str | None) -> optuna.Study:
-    """Return the study of that name, or the only one of a storage.
+def find_study(storage: str, study_name: str | None, *, reading: bool = True) -> optuna.Study:
+    """Return the study of that name, or the only one of a storage; to be changed, unless it is only read.
 
     Raises
     ------
@@ -48,10 +50,11 @@ def find_study(storage: str, study_name: str | None) -> optuna.Study:
     UnknownNameError
         When the storage holds no study of that name.
     """
+    from autotune.study.databases import redact
     from autotune.study.opening import load_study
-    from autotune.study.storage import redact, study_names
+    from autotune.study.storage import study_names
 
-    opened = existing_storage(storage)
+    opened = existing_storage(storage, reading)
     if study_name is None:
         names = study_names(opened)
         if len(names) != 1:
@@ -62,14 +65,14 @@ def find_study(storage: str, study_name: str | None) -> optuna.Study:
     return load_study(opened, study_name)
 
 
-def existing_storage(storage: str) -> BaseStorage:
+def existing_storage(storage: str, reading: bool = True) -> BaseStorage:
     """Open a storage that is there; a command that only looks makes no file."""
-    from autotune.study.storage import open_storage, sqlite_path
+    from autotune.study.storage import open_storage, storage_file
 
-    path = sqlite_path(storage)
+    path = storage_file(storage)
     if path is not None and not path.is_file():
         raise SettingsError(f"no storage {str(path)!r}", "--storage", "the file that tune run wrote")
-    return open_storage(storage)
+    return open_storage(storage, reading=reading)
 
 
 @click.command()
@@ -152,7 +155,7 @@ def stop(storage: str, study_name: str | None, as_json: bool) -> None:
     from autotune.study.identity import ask_to_stop
     from autotune.study.opening import running_trials
 
-    study = find_study(storage, study_name)
+    study = find_study(storage, study_name, reading=False)
     ask_to_stop(study)
     running = running_trials(study)
     if as_json:
@@ -171,7 +174,7 @@ def delete(storage: str, study_name: str, yes: bool, force: bool) -> None:
     from autotune.study.opening import delete_study, running_trials
     from autotune.study.rows import records_of
 
-    study = find_study(storage, study_name)
+    study = find_study(storage, study_name, reading=False)
     counts = Counter(record.state for record in records_of(study))
     said = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no trials"
     held = [each for each in running_trials(study) if each["is_alive"]]

@@ -8,10 +8,27 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 DRIVERS = ("psycopg2", "psycopg")
+
+
+class Server(Protocol):
+    """A database server, for a with statement."""
+
+    url: str
+
+    def __enter__(self) -> Server: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+
+    def stop(self) -> None:
+        """Stop it at once, if it runs: whatever is connected loses its connection."""
 
 
 def why_no_postgres() -> str | None:
@@ -23,14 +40,19 @@ def why_no_postgres() -> str | None:
     return None
 
 
+def why_no_mariadb() -> str | None:
+    """Return why no MariaDB can be started here; None where one can."""
+    if _mariadbd() is None or shutil.which("mariadb-install-db") is None:
+        return "MariaDB's mariadbd and mariadb-install-db are not on this machine"
+    return None if importlib.util.find_spec("pymysql") else "pymysql is not installed: pip install pymysql"
+
+
 class PostgresServer:
     """A PostgreSQL in a temporary folder, for a with statement."""
 
     def __init__(self) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="autotune-postgres-"))
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        self._port = free_port()
         self.url = f"postgresql+{_driver()}://tester:not-shown@127.0.0.1:{self._port}/postgres"
 
     def __enter__(self) -> PostgresServer:
@@ -68,6 +90,79 @@ class PostgresServer:
             check=True,
             timeout=120,
         )
+
+
+class MariaDBServer:
+    """A MariaDB in a temporary folder, for a with statement."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="autotune-mariadb-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._port = free_port()
+        self.url = f"mysql+pymysql://tester:not-shown@127.0.0.1:{self._port}/tuning"
+
+    def __enter__(self) -> MariaDBServer:
+        if os.geteuid() == 0:  # the server refuses to run as root
+            shutil.chown(self._folder, "nobody")
+        install = [shutil.which("mariadb-install-db"), *self._common(), "--auth-root-authentication-method=normal"]
+        subprocess.run(install, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=120)
+        (self._folder / "init.sql").write_text(
+            "CREATE DATABASE IF NOT EXISTS tuning;\n"
+            "CREATE USER IF NOT EXISTS tester@'127.0.0.1' IDENTIFIED BY 'not-shown';\n"
+            "GRANT ALL ON tuning.* TO tester@'127.0.0.1';\n"
+        )
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        options = [
+            *("--bind-address=127.0.0.1", f"--port={self._port}", f"--socket={self._folder}/s", "--skip-name-resolve"),
+            *(f"--init-file={self._folder}/init.sql", "--innodb-flush-log-at-trx-commit=2"),
+            *("--innodb-buffer-pool-size=16M", "--innodb-log-file-size=16M", f"--pid-file={self._folder}/pid"),
+        ]
+        with (self._folder / "server.log").open("ab") as log:
+            self._process = subprocess.Popen([str(_mariadbd()), *self._common(), *options], stdout=log, stderr=log)
+        self._wait_until_it_answers()
+
+    def stop(self) -> None:
+        """Stop it at once, if it runs: whatever is connected loses its connection."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _common(self) -> list[str]:
+        user = ["--user=nobody"] if os.geteuid() == 0 else []
+        return ["--no-defaults", f"--datadir={self._folder}/data", *user]
+
+    def _wait_until_it_answers(self) -> None:
+        import pymysql
+
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                pymysql.connect(host="127.0.0.1", port=self._port, user="tester", password="not-shown").close()
+                return
+            except pymysql.Error:
+                assert self._process is not None and self._process.poll() is None, "the server has ended"
+                assert time.monotonic() < deadline, "the server does not answer"
+                time.sleep(0.1)
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens to."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _mariadbd() -> str | None:
+    return shutil.which("mariadbd", path=os.environ.get("PATH", "") + ":/usr/sbin")
 
 
 def _binaries() -> Path | None:

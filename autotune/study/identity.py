@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 
 from autotune.errors import StudyError, StudyMismatchError
+from autotune.study.failures import telling_failures
 
 IDENTITY = "autotune:identity"
 SEED = "autotune:seed"
@@ -74,6 +75,7 @@ def n_stops(study: optuna.Study) -> int:
     return int(study.user_attrs.get(STOPS, 0))
 
 
+@telling_failures()
 def ask_to_stop(study: optuna.Study) -> None:
     """Ask all who work at a study, on whatever machine, to finish the trials they run and start no more."""
     study.set_user_attr(STOPS, n_stops(study) + 1)

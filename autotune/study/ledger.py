@@ -6,15 +6,19 @@ the room beside, does each step in one transaction on a database, so that proces
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from optuna.distributions import BaseDistribution
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from autotune.errors import StorageError
+from autotune.study.failures import DELETED, telling_failures
 from autotune.study.owner import is_dead, this_owner
 from autotune.study.rows import OWNER
+from autotune.study.storage import alone
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
@@ -125,8 +129,8 @@ def write_ending(storage: BaseStorage, trial_id: int, ending: Ending) -> None:
 class PlainLedger:
     """A ledger through Optuna's own interface: for memory, journals and whatever storage a person brings.
 
-    Its steps are single writes, not transactions: processes that share such a storage at the same moment may create a
-    row more than they were asked for.
+    Its steps are several writes. In a journal file they are done while no other process writes; processes that share a
+    storage without a lock at the same moment may create a row more than they were asked for.
 
     Parameters
     ----------
@@ -145,62 +149,102 @@ class PlainLedger:
 
     def news(self) -> Sequence[FrozenTrial]:
         """Return the rows that are new or may have changed since the last call, by number; not those held here."""
-        rows = self._storage.get_all_trials(self._study_id, deepcopy=False)
+        with self._telling():
+            rows = self._storage.get_all_trials(self._study_id, deepcopy=False)
         found = [row for row in rows if row.number not in self._over and row.number not in self._held]
         self._over.update(row.number for row in found if row.state.is_finished())
         return found
 
     def claim(self, propose: Propose, limit: int | None) -> int | None:
-        """Create a RUNNING row, whose number is the storage's to give, and write its parameters."""
-        if limit is not None and self._storage.get_n_trials(self._study_id) >= limit:
-            return None
-        trial_id = self._storage.create_new_trial(self._study_id)
-        number = self._storage.get_trial_number_from_id(trial_id)
-        self._storage.set_trial_user_attr(trial_id, OWNER, self._me)
-        self._held[number] = trial_id
-        try:
+        """Create a RUNNING row with its parameters and owner, in one write."""
+        while True:
+            number = self._count()
+            if limit is not None and number >= limit:
+                return None
             proposal = propose(number)
-        except BaseException:  # a sampler of somebody's own: the row is left to whoever comes next
-            self.give_back(number)
-            raise
-        assert proposal is not None, "a number that this row has cannot be taken"
-        self.describe(number, proposal)
-        return number
+            if proposal is not None and (claimed := self._insert(number, proposal)) is not None:
+                return claimed
 
     def describe(self, number: int, proposal: Proposal) -> None:
-        """Write parameters and attributes."""
-        write_proposal(self._storage, self._held[number], proposal)
+        """Write the parameters of a row that its owner left without."""
+        with self._alone():
+            write_proposal(self._storage, self._held[number], proposal)
 
     def adopt(self, number: int) -> bool:
         """Take over a row of a dead process of this host, or one that was given back."""
-        trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
-        row = self._storage.get_trial(trial_id)
-        if row.state.is_finished() or not is_dead(row.user_attrs.get(OWNER)):
-            return False
-        self._storage.set_trial_user_attr(trial_id, OWNER, self._me)
-        self._held[number] = trial_id
-        return True
+        with self._alone():
+            trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
+            row = self._storage.get_trial(trial_id)
+            if row.state.is_finished() or not is_dead(row.user_attrs.get(OWNER)):
+                return False
+            self._storage.set_trial_user_attr(trial_id, OWNER, self._me)
+            self._held[number] = trial_id
+            return True
 
     def reach(self, number: int, rungs: Mapping[int, float]) -> None:
-        """Write what is not written yet."""
-        write_rungs(self._storage, self._held[number], rungs)
+        """Write what is not written yet, as long as the row is held here."""
+        with self._alone():
+            if self._is_mine(number):
+                write_rungs(self._storage, self._held[number], rungs)
 
     def finish(self, number: int, ending: Ending) -> bool:
         """Write rungs and attributes, and last of all the state."""
-        trial_id = self._held[number]
-        row = self._storage.get_trial(trial_id)
-        if row.state.is_finished() or row.user_attrs.get(OWNER) != self._me:
-            del self._held[number]
-            return False
-        write_ending(self._storage, trial_id, ending)
+        with self._alone():
+            if not self._is_mine(number):
+                del self._held[number]
+                return False
+            write_ending(self._storage, self._held[number], ending)
         self._over.add(number)
         del self._held[number]
         return True
 
     def give_back(self, number: int) -> None:
-        """Blank the owner."""
-        self._storage.set_trial_user_attr(self._held.pop(number), OWNER, "")
+        """Blank the owner, as long as it is this process."""
+        with self._alone():
+            if self._is_mine(number):
+                self._storage.set_trial_user_attr(self._held[number], OWNER, "")
+        del self._held[number]
 
     def patiently(self, step: Callable[[], T]) -> T:
         """Do it."""
-        return step()
+        with self._telling():
+            return step()
+
+    def _count(self) -> int:
+        with self._telling():
+            return self._storage.get_n_trials(self._study_id)
+
+    def _insert(self, number: int, proposal: Proposal) -> int | None:
+        """Create the row; None where its number has been taken meanwhile."""
+        row = create_trial(
+            state=TrialState.RUNNING,
+            params={path: value for path, (value, _) in proposal.params.items()},
+            distributions={path: distribution for path, (_, distribution) in proposal.params.items()},
+            user_attrs={**proposal.attrs, OWNER: self._me},
+        )
+        with self._alone():
+            if self._count() != number:
+                return None
+            trial_id = self._storage.create_new_trial(self._study_id, row)
+            number = self._storage.get_trial_number_from_id(trial_id)
+        self._held[number] = trial_id
+        return number
+
+    def _is_mine(self, number: int) -> bool:
+        row = self._storage.get_trial(self._held[number])
+        return not row.state.is_finished() and row.user_attrs.get(OWNER) == self._me
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Do several writes while no other process writes, where the storage has a lock for that."""
+        with self._telling(), alone(self._storage):
+            self._storage.get_study_name_from_id(self._study_id)  # it is still there
+            yield
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        with telling_failures():
+            try:
+                yield
+            except KeyError:
+                raise StorageError(DELETED) from None

@@ -13,6 +13,7 @@ from optuna.storages import BaseStorage
 from autotune.errors import StudyError, StudyMismatchError
 from autotune.registry import unknown_name
 from autotune.spaces.space import Config, Space
+from autotune.study.failures import telling_failures
 from autotune.study.identity import (
     IDENTITY,
     SEED,
@@ -26,6 +27,7 @@ from autotune.study.mirror import quiet_optuna
 from autotune.study.owner import is_dead, is_of_this_host, is_this_process
 from autotune.study.records import TrialRecord, ranked
 from autotune.study.rows import OWNER, record_of, records_of
+from autotune.study.storage import tell_repairs
 from autotune.study.strategies import Pruner
 from autotune.study.study import TuningStudy
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
 
+@telling_failures()
 def open_study(
     storage: BaseStorage,
     name: str,
@@ -72,6 +75,7 @@ def open_study(
     StudyMismatchError
         When the study was made for something else; the parts that differ are named.
     """
+    tell_repairs(storage, say)
     with quiet_optuna():
         try:
             study = optuna.create_study(
@@ -92,6 +96,7 @@ def open_study(
     return TuningStudy(study, space, sampler, pruner, seed, accepts, say)
 
 
+@telling_failures()
 def stored_seed(storage: BaseStorage, name: str) -> int | None:
     """Return the seed of a study, or None when there is no such study."""
     if name not in optuna.study.get_all_study_names(storage):
@@ -100,6 +105,7 @@ def stored_seed(storage: BaseStorage, name: str) -> int | None:
     return None if seed is None else int(seed)
 
 
+@telling_failures()
 def load_study(storage: BaseStorage, name: str) -> optuna.Study:
     """Return a study as it stands, to be read.
 
@@ -117,6 +123,7 @@ def load_study(storage: BaseStorage, name: str) -> optuna.Study:
     return study
 
 
+@telling_failures()
 def read_records(storage: BaseStorage, name: str) -> tuple[tuple[TrialRecord, ...], Mapping[str, str], bool]:
     """Return a study's records, the identity that it was made with, and whether larger scores are better.
 
@@ -148,6 +155,7 @@ def summary(study: optuna.Study) -> dict[str, Any]:
     }
 
 
+@telling_failures()
 def summaries(storage: BaseStorage) -> list[dict[str, Any]]:
     """Return how each study of a storage stands, by name; those with several objectives are left out."""
     names = sorted(optuna.study.get_all_study_names(storage))
@@ -155,6 +163,7 @@ def summaries(storage: BaseStorage) -> list[dict[str, Any]]:
     return [summary(study) for study in found if len(study.directions) == 1]
 
 
+@telling_failures()
 def running_trials(study: optuna.Study) -> list[dict[str, Any]]:
     """Return who runs what: number, owner, for how many seconds, and the last rung that was written."""
     running = []
@@ -193,6 +202,7 @@ def is_of_this_place(study: optuna.Study, number: int, versions: Mapping[str, st
     return is_of_this_host(owner) and study.user_attrs.get(VERSIONS, {}) == dict(versions)
 
 
+@telling_failures()
 def delete_study(study: optuna.Study) -> None:
     """Delete a study with all its rows."""
     optuna.delete_study(study_name=study.study_name, storage=study._storage)

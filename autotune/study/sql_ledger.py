@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import optuna
 from optuna.distributions import distribution_to_json
 from optuna.trial import FrozenTrial, TrialState
 
 from autotune.errors import StorageError
+from autotune.study.failures import DELETED, is_conflict, kinds_of_failure, may_pass, reason_of, unusable
 from autotune.study.ledger import Ending, Proposal, Propose
 from autotune.study.owner import is_dead, is_of_this_host, this_owner
 from autotune.study.rows import OWNER
@@ -341,40 +341,26 @@ class SqlLedger:
         """Do a step, and again after a while as long as the database is away: each step can be done twice."""
         import sqlalchemy.exc
 
-        started, pause = time.monotonic(), 0.1
+        started, pause, told = time.monotonic(), 0.1, False
         while True:
             try:
                 done = step()
             except (sqlalchemy.exc.NoResultFound, KeyError):
-                raise StorageError("the study was deleted while it was worked at") from None
-            except (sqlalchemy.exc.DBAPIError, optuna.exceptions.StorageInternalError) as error:
-                reason = str(getattr(error, "orig", None) or error.__cause__ or error).splitlines()[0]
-                if self._is_lost or not _is_outage(error) or time.monotonic() - started > OUTAGE_SECONDS:
+                raise StorageError(DELETED) from None
+            except kinds_of_failure() as error:
+                if self._is_lost or not may_pass(error) or time.monotonic() - started > OUTAGE_SECONDS:
                     self._is_lost = True  # what is given back on the way out does not wait once more
-                    hint = "all that was told is kept: run the same command again when this is mended"
-                    raise StorageError(f"the storage cannot be used any more: {reason}", None, hint) from None
-                if pause == 0.1:
-                    self._say(
-                        f"the storage is away ({reason}); trying again for up to {OUTAGE_SECONDS / 60:.0f} minutes"
-                    )
+                    raise unusable(error) from None
+                if not (told or is_conflict(error)):
+                    minutes = f"{OUTAGE_SECONDS / 60:.0f} minutes"
+                    self._say(f"the storage is away ({reason_of(error)}); trying again for up to {minutes}")
+                    told = True
                 time.sleep(pause)
                 pause = min(5.0, 2 * pause)
             else:
-                if pause > 0.1:
+                if told:
                     self._say("the storage is back")
                 return done
-
-
-def _is_outage(error: Exception) -> bool:
-    """Return whether an error of a database may pass by itself."""
-    import sqlalchemy.exc
-
-    cause = error if isinstance(error, sqlalchemy.exc.DBAPIError) else error.__cause__
-    text = str(cause)
-    lasting = ("disk is full", "readonly", "read-only", "no such table", "disk I/O error", "malformed")
-    kinds = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)
-    lost = isinstance(cause, sqlalchemy.exc.DBAPIError) and cause.connection_invalidated
-    return (isinstance(cause, kinds) or lost) and not any(words in text for words in lasting)
 
 
 def _now() -> datetime:

@@ -12,6 +12,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from autotune.spaces.space import Config, Space
+from autotune.study.databases import database_of
 from autotune.study.drafting import Drafter
 from autotune.study.identity import n_stops
 from autotune.study.ledger import Ending, Ledger, PlainLedger, Proposal
@@ -21,7 +22,6 @@ from autotune.study.records import TrialRecord, ranked
 from autotune.study.rows import CONSTRAINT, OUTCOME, OWNER, record_of
 from autotune.study.rungs import Rungs
 from autotune.study.sql_ledger import TESTED, SqlLedger
-from autotune.study.storage import database_of
 from autotune.study.strategies import Pruner, trial_seed
 from autotune.study.suggest import from_values, suggest
 

@@ -1,10 +1,10 @@
 """Two coordinators with two workers each share a study while a process is killed about every second.
 
-A random worker or coordinator gets a kill -9 (coordinators are started again); PostgreSQL's server is restarted twice.
+A random worker or coordinator gets a kill -9 (coordinators are started again); a server is restarted twice.
 In the end there must be exactly as many finished trials as asked for, numbered from 0, none RUNNING, none changed after
 it was told, and no process left over.
 
-python tests/benchmarks/chaos.py [sqlite] [postgres] [--trials 200] [--seed 0]
+python tests/benchmarks/chaos.py [sqlite] [journal] [postgres] [mariadb] [--trials 200] [--seed 0]
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import optuna
-from servers import PostgresServer, why_no_postgres
+from servers import MariaDBServer, PostgresServer, Server, why_no_mariadb, why_no_postgres
 
+from autotune.study.databases import database_of
 from autotune.study.storage import open_storage
 
 COORDINATOR = """
@@ -43,10 +45,17 @@ autotune.optimize(objective, space, n_trials=int(sys.argv[2]), random_state=0, n
 """
 
 
+SERVERS: dict[str, tuple[Callable[[], str | None], Callable[[], Server]]] = {
+    "postgres": (why_no_postgres, PostgresServer),
+    "mariadb": (why_no_mariadb, MariaDBServer),
+}
+"""Why one cannot be started here, and what starts it."""
+
+
 def main() -> int:
     """Run on each storage and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("storages", nargs="*", default=["sqlite", "postgres"])
+    parser.add_argument("storages", nargs="*", default=["sqlite", "journal", "postgres", "mariadb"])
     parser.add_argument("--trials", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -55,14 +64,15 @@ def main() -> int:
     for name in arguments.storages:
         with ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="autotune-chaos-")))
-            if name == "postgres":
-                if reason := why_no_postgres():
+            server = None
+            if name in SERVERS:
+                why_not, start = SERVERS[name]
+                if reason := why_not():
                     print(f"{name}: skipped, {reason}")
                     continue
-                server = stack.enter_context(PostgresServer())
-                problems = Chaos(server.url, folder, arguments.trials, arguments.seed, server).run()
-            else:
-                problems = Chaos(f"sqlite:///{folder}/chaos.db", folder, arguments.trials, arguments.seed).run()
+                server = stack.enter_context(start())
+            url = server.url if server else f"{folder}/chaos.{ {'sqlite': 'db'}.get(name, name) }"
+            problems = Chaos(url, folder, arguments.trials, arguments.seed, server).run()
             print(f"{name}: " + ("as it should be" if not problems else "; ".join(problems)), flush=True)
             bad += bool(problems)
     return 1 if bad else 0
@@ -71,7 +81,7 @@ def main() -> int:
 class Chaos:
     """One run."""
 
-    def __init__(self, url: str, folder: Path, n_trials: int, seed: int, server: PostgresServer | None = None) -> None:
+    def __init__(self, url: str, folder: Path, n_trials: int, seed: int, server: Server | None = None) -> None:
         self._url, self._n_trials, self._server = url, n_trials, server
         self._script = folder / "coordinator.py"
         self._script.write_text(COORDINATOR)
@@ -135,7 +145,8 @@ class Chaos:
                 return []
             return optuna.load_study(storage=storage, study_name="chaos").trials
         finally:
-            storage.engine.dispose()  # type: ignore[attr-defined]
+            if (database := database_of(storage)) is not None:
+                database.engine.dispose()
 
     def _look(self) -> list[str]:
         """Compare finished trials with what they were when they were told."""

@@ -18,15 +18,16 @@ import optuna
 import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
-from servers import PostgresServer, why_no_postgres
+from servers import MariaDBServer, PostgresServer, Server, why_no_mariadb, why_no_postgres
 from sqlalchemy import text
 
 import autotune
 from autotune.errors import StorageError
+from autotune.study.databases import database_of
 from autotune.study.ledger import Ending, Ledger, PlainLedger, Proposal
 from autotune.study.rows import OWNER
 from autotune.study.sql_ledger import SqlLedger
-from autotune.study.storage import open_storage
+from autotune.study.storage import open_storage, study_names
 
 PARAMS = {"a.x": (0.25, FloatDistribution(0.0, 1.0))}
 OVER = Ending(
@@ -35,26 +36,48 @@ OVER = Ending(
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[PostgresServer]:
+def postgres() -> Iterator[PostgresServer]:
     if reason := why_no_postgres():
         pytest.skip(reason)
     with PostgresServer() as running:
         yield running
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture(scope="module")
+def mariadb() -> Iterator[MariaDBServer]:
+    if reason := why_no_mariadb():
+        pytest.skip(reason)
+    with MariaDBServer() as running:
+        yield running
+
+
+@pytest.fixture(params=["postgres", "mariadb"])
+def server(request: pytest.FixtureRequest) -> Server:
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(params=["sqlite", "journal", "postgres", "mariadb"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return where a study lives that processes can share."""
+    files = {"sqlite": "s.db", "journal": "s.journal"}
+    if request.param in files:
+        return str(tmp_path / files[request.param])
+    return request.getfixturevalue(request.param).url
+
+
+@pytest.fixture(params=["memory", "sqlite", "journal", "postgres", "mariadb"])
 def study(request: pytest.FixtureRequest, tmp_path: Path) -> optuna.Study:
-    where: Any = {"memory": None, "sqlite": tmp_path / "s.db"}.get(request.param)
-    if request.param == "postgres":
-        where = request.getfixturevalue("server").url
+    where: Any = {"memory": None, "sqlite": tmp_path / "s.db", "journal": tmp_path / "s.journal"}.get(request.param)
+    if request.param in ("postgres", "mariadb"):
+        where = request.getfixturevalue(request.param).url
     return optuna.create_study(storage=open_storage(where), direction="minimize")
 
 
 def ledger(study: optuna.Study, **words: Any) -> Ledger:
-    backend = getattr(study._storage, "_backend", None)
-    if backend is None:
+    database = database_of(study._storage)
+    if database is None:
         return PlainLedger(study._storage, study._study_id)
-    return SqlLedger(backend, study._study_id, **words)
+    return SqlLedger(database, study._study_id, **words)
 
 
 def propose(number: int) -> Proposal:
@@ -137,7 +160,7 @@ def test_a_row_of_another_host_is_adopted_when_its_lease_is_over(study: optuna.S
 def test_an_ending_that_came_through_without_its_answer_is_not_written_twice(study: optuna.Study) -> None:
     here = ledger(study)
     if isinstance(here, PlainLedger):
-        pytest.skip("memory always answers")
+        pytest.skip("what is written at once needs no answer")
     here.claim(propose, None)
     held = dict(here._held)  # type: ignore[attr-defined]
     assert here.finish(0, OVER)
@@ -154,9 +177,7 @@ def claim_many(where: Any, name: str, n: int, claims: Any) -> None:
         here.finish(number, OVER)
 
 
-@pytest.mark.parametrize("where", ["sqlite", "postgres"])
-def test_processes_claim_each_number_once(where: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    storage: Any = str(tmp_path / "s.db") if where == "sqlite" else request.getfixturevalue("server").url
+def test_processes_claim_each_number_once(storage: str) -> None:
     study = optuna.create_study(storage=open_storage(storage), study_name=f"race-{os.getpid()}")
     context = multiprocessing.get_context("spawn")
     claims = context.Queue()
@@ -170,7 +191,32 @@ def test_processes_claim_each_number_once(where: str, tmp_path: Path, request: p
     assert [(row.number, row.value) for row in study.trials] == [(number, 0.5) for number in range(60)]
 
 
-def test_the_ledger_waits_for_a_server_that_is_away_and_says_so(server: PostgresServer) -> None:
+def adopt_many(where: Any, name: str, n: int, adopted: Any) -> None:
+    here = ledger(optuna.load_study(storage=open_storage(where), study_name=name))
+    for number in range(n):
+        if here.adopt(number):
+            adopted.put(number)
+
+
+def test_processes_adopt_each_trial_once(storage: str) -> None:
+    study = optuna.create_study(storage=open_storage(storage), study_name=f"heirs-{os.getpid()}")
+    here = ledger(study)
+    for number in range(30):
+        here.claim(propose, None)
+        here.give_back(number)
+    context = multiprocessing.get_context("spawn")
+    adopted = context.Queue()
+    words = (storage, study.study_name, 30, adopted)
+    processes = [context.Process(target=adopt_many, args=words) for _ in range(3)]
+    for process in processes:
+        process.start()
+    numbers = sorted(adopted.get(timeout=120) for _ in range(30))
+    for process in processes:
+        process.join(60)
+    assert numbers == list(range(30)) and adopted.empty()
+
+
+def test_the_ledger_waits_for_a_server_that_is_away_and_says_so(server: Server) -> None:
     study, lines = optuna.create_study(storage=open_storage(server.url)), []
     here = ledger(study, say=lines.append)
     here.claim(propose, None)
@@ -184,9 +230,7 @@ def test_the_ledger_waits_for_a_server_that_is_away_and_says_so(server: Postgres
     assert study.trials[0].value == 0.5
 
 
-def test_a_server_that_never_came_back_is_not_waited_for_again(
-    server: PostgresServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_never_came_back_is_not_waited_for_again(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     study, lines = optuna.create_study(storage=open_storage(server.url)), []
     here = ledger(study, say=lines.append)
     here.claim(propose, None), here.claim(propose, None)
@@ -224,13 +268,14 @@ autotune.optimize(objective, {"x": autotune.Float(0, 1)}, **where, **words)
 """
 
 
-def test_a_budget_is_exact_though_two_coordinators_share_it_and_one_is_killed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["s.db", "s.journal"])
+def test_a_budget_is_exact_though_two_coordinators_share_it_and_one_is_killed(name: str, tmp_path: Path) -> None:
     """The law of the budget, on one study and two coordinators; what the dead one ran is taken over by the other."""
-    script, storage = tmp_path / "run.py", str(tmp_path / "s.db")
+    script, storage = tmp_path / "run.py", str(tmp_path / name)
     script.write_text(COORDINATOR)
     first, second = (subprocess.Popen([sys.executable, str(script), storage]) for _ in range(2))
     deadline = time.monotonic() + 90
-    while not (tmp_path / "s.db").exists() or len(finished(storage)) < 4:
+    while not Path(storage).exists() or len(finished(storage)) < 4:
         assert time.monotonic() < deadline
         time.sleep(0.2)
     told = finished(storage)
@@ -240,8 +285,8 @@ def test_a_budget_is_exact_though_two_coordinators_share_it_and_one_is_killed(tm
     rows = finished(storage)
     assert sorted(rows) == list(range(14))
     assert {number: rows[number] for number in told} == told, "nothing that was told is lost or changed"
-    (name,) = (each.study_name for each in optuna.get_all_study_summaries(open_storage(storage)))
-    assert {row.state for row in optuna.load_study(study_name=name, storage=open_storage(storage)).trials} == {
+    assert study_names(open_storage(storage)) == ["shared"]
+    assert {row.state for row in optuna.load_study(study_name="shared", storage=open_storage(storage)).trials} == {
         TrialState.COMPLETE
     }
 
@@ -297,8 +342,6 @@ def test_threads_of_one_process_run_each_trial_once(tmp_path: Path) -> None:
 
 def test_a_study_that_is_deleted_meanwhile_ends_the_work_with_an_error(study: optuna.Study) -> None:
     here = ledger(study)
-    if isinstance(here, PlainLedger):
-        pytest.skip("memory is nobody else's to delete")
     here.claim(propose, None)
     optuna.delete_study(study_name=study.study_name, storage=study._storage)
     for step in (lambda: here.finish(0, OVER), here.news, lambda: here.claim(propose, None)):

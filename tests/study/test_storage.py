@@ -17,9 +17,10 @@ from sqlalchemy import text
 
 import autotune
 from autotune.errors import SettingsError, StorageError
+from autotune.study.databases import redact
 from autotune.study.identity import IDENTITY
 from autotune.study.opening import open_study
-from autotune.study.storage import open_storage, redact, study_names
+from autotune.study.storage import open_storage, study_names
 from autotune.study.strategies import PRUNERS, find_sampler
 
 
@@ -179,7 +180,7 @@ def test_a_url_that_names_no_driver_gets_one_that_is_installed(postgres: str) ->
 
 
 def test_a_database_without_a_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("autotune.study.storage.find_spec", lambda name: None)
+    monkeypatch.setattr("autotune.study.databases.find_spec", lambda name: None)
     with pytest.raises(StorageError, match="no driver for postgresql is installed") as caught:
         open_storage("postgresql://ann:secret@db/tuning")
     assert caught.value.hint == 'pip install "autotune-toolkit[postgresql]"'

@@ -1,0 +1,131 @@
+"""Studies in databases: drivers, connections, and Optuna's tables in them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from importlib.util import find_spec
+from typing import Any
+from weakref import WeakSet
+
+from optuna.storages import BaseStorage, RDBStorage
+
+from autotune.errors import StorageError
+from autotune.study.failures import kinds_of_failure, reason_of
+
+DRIVERS = {
+    "postgresql": (("psycopg2", "psycopg"), 'pip install "autotune-toolkit[postgresql]"'),
+    "mysql": (("pymysql", "MySQLdb"), 'pip install "autotune-toolkit[mysql]"'),
+    "mariadb": (("pymysql", "MySQLdb"), 'pip install "autotune-toolkit[mysql]"'),
+}
+"""What reaches a kind of database: modules, the first that is installed is taken, and what installs the first."""
+
+MYSQL_SESSION = (
+    "SET SESSION time_zone = '+00:00'",  # a lease must not end with summer time
+    "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')",  # a text that is too long is not cut
+)
+
+OPENED: WeakSet[RDBStorage] = WeakSet()
+"""Databases that were opened here."""
+
+
+def open_database(url: str) -> RDBStorage:
+    """Open a database on a server.
+
+    Raises
+    ------
+    StorageError
+        When no driver is installed, or the database cannot be opened; a password is never shown.
+    """
+    words: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 2}
+    is_mysql = url.startswith(("mysql", "mariadb"))
+    if is_mysql:  # as PostgreSQL does it: what is read after a lock is what stands there then
+        words["isolation_level"] = "READ COMMITTED"
+    storage = connect(_with_driver(url), words)
+    if is_mysql:
+        _set_mysql_sessions(storage)
+    OPENED.add(storage)
+    return storage
+
+
+def connect(url: str, engine_words: dict[str, Any], *, has_tables: bool = False) -> RDBStorage:
+    """Return Optuna's storage in a database; where it has no tables yet, they are created.
+
+    Raises
+    ------
+    StorageError
+        When that fails, or the tables are of another version of Optuna; a password is never shown.
+    """
+    template = url.replace("{", "{{").replace("}", "}}")  # Optuna fills in what stands in braces
+    failures: tuple[type[Exception], ...] = (*kinds_of_failure(), ImportError, ValueError)
+    try:
+        return RDBStorage(template, engine_kwargs=engine_words, skip_table_creation=has_tables)
+    except RuntimeError as error:
+        raise _of_another_version(url, str(error)) from None
+    except failures as error:
+        raise StorageError(
+            f"the storage cannot be opened: {redact(reason_of(error))}",
+            redact(url),
+            "check that the path or URL is right, that it is a study database and that it can be written",
+        ) from None
+
+
+def database_of(storage: BaseStorage) -> RDBStorage | None:
+    """Return the database behind a storage, where each transaction of it is safe among processes.
+
+    SQLite and MySQL are, if they were opened here: as Optuna opens them, two processes can claim one trial.
+    """
+    backend = getattr(storage, "_backend", storage)  # Optuna wraps databases in a cache
+    if not isinstance(backend, RDBStorage):
+        return None
+    is_safe = backend in OPENED or backend.engine.dialect.name not in ("sqlite", "mysql", "mariadb")
+    return backend if is_safe else None
+
+
+def redact(url: str) -> str:
+    """Return the URL with its password hidden.
+
+    Examples
+    --------
+    >>> redact("postgresql://ann:secret@db/tuning")
+    'postgresql://ann:***@db/tuning'
+    """
+    hidden = re.sub(r"(://[^:/@]*:).*@", r"\1***@", url)  # up to the last @: a password may hold one
+    return re.sub(r"([?&]password=)[^&\s]*", r"\1***", hidden)
+
+
+def _with_driver(url: str) -> str:
+    """Return the URL with a driver that is installed, where it names none."""
+    scheme, separator, rest = url.partition("://")
+    if scheme == "postgres":
+        scheme = "postgresql"
+    if scheme not in DRIVERS:
+        return url
+    modules, install = DRIVERS[scheme]
+    driver = next((module for module in modules if find_spec(module)), None)
+    if driver is None:
+        raise StorageError(f"no driver for {scheme} is installed", redact(url), install)
+    return f"{scheme}+{ {'MySQLdb': 'mysqldb'}.get(driver, driver) }{separator}{rest}"
+
+
+def _set_mysql_sessions(storage: RDBStorage) -> None:
+    from sqlalchemy import event
+
+    @event.listens_for(storage.engine, "connect")
+    def set_session(connection: Any, _: Any) -> None:
+        with connection.cursor() as cursor:
+            for statement in MYSQL_SESSION:
+                cursor.execute(statement)
+
+    storage.engine.dispose()
+
+
+def _of_another_version(url: str, said: str) -> StorageError:
+    """Return what to do about tables of another version; ``said`` is what Optuna's check of them says."""
+    shown = redact(url)
+    if "storage upgrade" in said:
+        upgrade = shlex.join(["optuna", "storage", "upgrade", "--storage", shown])
+        return StorageError("the database was made by an older Optuna, and is to be upgraded first", shown, upgrade)
+    if "pip install -U optuna" in said:
+        return StorageError("the database was made by a newer Optuna", shown, "pip install -U optuna")
+    return StorageError(f"the storage cannot be opened: {redact(said)}", shown)

@@ -1,0 +1,82 @@
+"""How storages fail: which errors are theirs, what they say, and which of them pass by themselves."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import optuna
+
+from autotune.errors import StorageError
+
+LASTING = ("disk is full", "readonly", "read-only", "no such table", "disk I/O error", "malformed")
+"""What errors that do not pass by themselves have in them."""
+
+CONFLICTS = ("40001", "40P01", 1020, 1205, 1213)
+"""What PostgreSQL and MySQL call a transaction that lost against another one: it is simply done again."""
+
+DELETED = "the study was deleted while it was worked at"
+
+
+def kinds_of_failure() -> tuple[type[Exception], ...]:
+    """Return the errors by which databases, files and proxies fail."""
+    import sqlalchemy.exc
+
+    grpc: Any = sys.modules.get("grpc")
+    proxies = (grpc.RpcError,) if grpc else ()
+    return (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, OSError, *proxies)
+
+
+@contextmanager
+def telling_failures() -> Iterator[None]:
+    """Make a StorageError of whatever a storage fails with; it may be used as a decorator."""
+    try:
+        yield
+    except kinds_of_failure() as error:
+        raise unusable(error) from None
+
+
+def unusable(error: Exception) -> StorageError:
+    """Return the error that ends a run."""
+    hint = "all that was told is kept: run the same command again when this is mended"
+    return StorageError(f"the storage cannot be used any more: {reason_of(error)}", None, hint)
+
+
+def reason_of(error: Exception) -> str:
+    """Return one line of what a storage says of its failure."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror + (f": {error.filename}" if error.filename else "")
+    if hasattr(error, "details"):  # a proxy's
+        return str(error.details()).splitlines()[0]
+    said = str(_driver_error(error) or error).strip() or type(error).__name__
+    return said.splitlines()[0]
+
+
+def may_pass(error: Exception) -> bool:
+    """Return whether an error of a database may pass by itself."""
+    import sqlalchemy.exc
+
+    cause = _database_error(error)
+    kinds = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)
+    lost = isinstance(cause, sqlalchemy.exc.DBAPIError) and cause.connection_invalidated
+    passing = isinstance(cause, kinds) or lost or is_conflict(error)
+    return passing and not any(words in str(cause) for words in LASTING)
+
+
+def is_conflict(error: Exception) -> bool:
+    """Return whether a transaction only lost against another one."""
+    cause = _driver_error(error)
+    code = getattr(cause, "pgcode", None) or getattr(cause, "sqlstate", None) or (getattr(cause, "args", ()) or (0,))[0]
+    return code in CONFLICTS
+
+
+def _database_error(error: Exception) -> BaseException | None:
+    """Return SQLAlchemy's error, which Optuna may have wrapped."""
+    return error.__cause__ if isinstance(error, optuna.exceptions.StorageInternalError) else error
+
+
+def _driver_error(error: Exception) -> BaseException | None:
+    """Return the driver's own error, which SQLAlchemy wraps."""
+    return getattr(_database_error(error), "orig", None)
