@@ -16,10 +16,11 @@ from autotune.execution.work import OfObjective
 from autotune.learners.custom import is_flat
 from autotune.learners.makings import describe_model
 from autotune.objective import Objective
-from autotune.plan import digest, resources_of, seed_of
+from autotune.plan import batch_of, digest, resources_of, seed_of
 from autotune.settings import Settings, trial_budget
 from autotune.spaces.catalog import find_space
 from autotune.spaces.space import Space
+from autotune.study.identity import batch_identity
 from autotune.study.opening import open_study
 from autotune.study.records import TrialRecord, leaderboard
 from autotune.study.storage import open_storage
@@ -145,7 +146,7 @@ def run_objective(
     objective = Objective(function, direction == "maximize")
     space = _space(settings.space)
     n_jobs, resources = resources_of(settings)
-    study, seed = _open(settings, objective, space, watch)
+    study, seed = _open(settings, objective, space, batch_of(settings, n_jobs), watch)
     deadline = float("inf") if settings.timeout is None else started + settings.timeout
     budget = Budget(
         trial_budget(settings),
@@ -178,13 +179,16 @@ def _space(given: Any) -> Space:
     return find_space(given)
 
 
-def _open(settings: Settings, objective: Objective, space: Space, watch: Watcher) -> tuple[TuningStudy, int]:
+def _open(
+    settings: Settings, objective: Objective, space: Space, batch: int | None, watch: Watcher
+) -> tuple[TuningStudy, int]:
     sampler, pruner = find_sampler(settings.sampler), find_pruner(settings.pruner)
     storage = open_storage(settings.storage)
     identity = {
         "objective": describe_model(objective.function),
         "space": f"{space.name} {digest(json.dumps(space.to_dict(), sort_keys=True, default=str))}",
         "direction": "maximize" if objective.maximize else "minimize",
+        **batch_identity(batch),
     }
     name = settings.study_name or "-".join(
         (getattr(objective.function, "__name__", "objective").strip("<>"), space.name, digest(json.dumps(identity)))
@@ -201,6 +205,7 @@ def _open(settings: Settings, objective: Objective, space: Space, watch: Watcher
         seed=seed,
         versions={},
         say=watch.said,
+        batch=batch,
     )
     return study, seed
 

@@ -57,6 +57,12 @@ class Settings:
     )
     target_score: float | None = _setting(None, "score at which the search ends", flag="float")
     n_jobs: int = _setting(1, "trials at a time, each in a process of its own; -1 for all cores", flag="int")
+    deterministic: bool = _setting(
+        False,
+        "the same history each time, with several jobs too: trials run in batches of n_jobs, and sampler and pruner"
+        " see only batches that are over",
+        flag="bool",
+    )
     storage: Any = _setting(None, "where the study lives: a database URL or the path of a SQLite file")
     study_name: str | None = _setting(None, "name of the study [default: made of what it is for, and a fingerprint]")
     random_state: int | None = _setting(
@@ -194,6 +200,8 @@ def _check(settings: Settings) -> None:
     if target is not None and (isinstance(target, bool) or not isinstance(target, (int, float)) or target != target):
         raise SettingsError(f"target_score={target!r} is no number", "target_score")
     _require_integer("ensemble", settings.ensemble, at_least=1, none=True)
+    if not isinstance(settings.deterministic, bool):
+        raise SettingsError(f"deterministic={settings.deterministic!r} is neither True nor False", "deterministic")
     if settings.n_jobs == 0:
         raise SettingsError("n_jobs=0 is no number of jobs", "n_jobs", "1, or -1 for all cores")
     if settings.refit not in ("search", "all"):

@@ -249,6 +249,7 @@ def _open(plan: Plan, watch: Watcher) -> TuningStudy:
         versions=plan.versions,
         accepts=lambda config: takes(plan.learners[config.learner], config.arguments),
         say=watch.said,
+        batch=plan.batch,
     )
     study.set_baseline(_baseline_score(plan))
     return study

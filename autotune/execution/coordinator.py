@@ -130,8 +130,7 @@ class Search:
             self._start(claim, attempt=1)
 
     def _waits_for_others(self) -> bool:
-        n_trials = self._budget.n_trials
-        return n_trials is not None and self._may_start() and self._study.awaits_others(n_trials)
+        return self._may_start() and self._study.awaits_others(self._budget.n_trials)
 
     def _start(self, claim: Claim, attempt: int) -> None:
         deadline = self._budget.deadline - self._budget.reserve(self._seconds)
@@ -147,7 +146,7 @@ class Search:
     def _is_enough(self) -> bool:
         """Return whether the best trial is as good as was asked for, or has not been beaten for long."""
         best, budget = self._study.best(), self._budget
-        if best is None or best.score is None:
+        if best is None or best.score is None or not self._study.is_between_batches:
             return False
         sign = 1 if self._study.maximize else -1
         if budget.target_score is not None and sign * best.score >= sign * budget.target_score:

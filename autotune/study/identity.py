@@ -18,6 +18,11 @@ DESCRIBED_WITHIN_SECONDS = 5.0
 """How long to wait for another process to describe a study that it has just created."""
 
 
+def batch_identity(batch: int | None) -> dict[str, str]:
+    """Return the part of an identity that is about batches: none, where there are none."""
+    return {} if batch is None else {"deterministic n_jobs": str(batch)}
+
+
 def describe(study: optuna.Study, identity: Mapping[str, str], seed: int, versions: Mapping[str, str]) -> None:
     """Write what the study is made for; the identity comes last, since whoever joins waits for it."""
     study.set_user_attr(VERSIONS, dict(versions))
@@ -41,9 +46,10 @@ def check_identity(study: optuna.Study, identity: Mapping[str, str], seed: int) 
     where = f"study {study.study_name!r}"
     if stored is None:
         raise StudyMismatchError("the study was not made by autotune", where, "another study_name")
-    differing = [part for part in identity if stored.get(part) != identity[part]]
+    parts = {**stored, **identity}
+    differing = [part for part in parts if stored.get(part) != identity.get(part)]
     if differing:
-        listed = "; ".join(f"{part}: {stored.get(part)!r} then, {identity[part]!r} now" for part in differing)
+        listed = "; ".join(f"{part}: {stored.get(part)!r} then, {identity.get(part)!r} now" for part in differing)
         raise StudyMismatchError(
             f"the study was made for another {' and '.join(differing)} ({listed})",
             where,

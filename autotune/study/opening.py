@@ -38,6 +38,7 @@ def open_study(
     versions: Mapping[str, str],
     accepts: Callable[[Config], bool] = lambda config: True,
     say: Callable[[str], Any] = lambda line: None,
+    batch: int | None = None,
 ) -> TuningStudy:
     """Create a study, or join the one of that name if it was made for the same question.
 
@@ -47,7 +48,7 @@ def open_study(
         Where it lives.
     name : str
         The study's name.
-    space, sampler, pruner, seed, accepts, say
+    space, sampler, pruner, seed, accepts, say, batch
         As for `TuningStudy`.
     maximize : bool
         Whether larger scores are better.
@@ -76,7 +77,7 @@ def open_study(
             if was_left_bare(study, maximize):
                 describe(study, identity, seed, versions)
     check_identity(study, identity, seed)
-    return TuningStudy(study, space, sampler, pruner, seed, accepts, say)
+    return TuningStudy(study, space, sampler, pruner, seed, accepts, say, batch)
 
 
 def stored_seed(storage: BaseStorage, name: str) -> int | None:
