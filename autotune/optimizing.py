@@ -156,6 +156,7 @@ def run_objective(
         trial_timeout=settings.trial_timeout,
         patience=settings.patience,
         target_score=settings.target_score,
+        min_gain=settings.min_gain,
     )
     better = "larger" if objective.maximize else "smaller"
     title = f"{study.name}: {better} is better"

@@ -127,6 +127,7 @@ def search(plan: Plan, study: TuningStudy, watch: Watcher, stop: Callable[[], bo
         trial_timeout=plan.settings.trial_timeout,
         patience=plan.settings.patience,
         target_score=plan.settings.target_score,
+        min_gain=plan.settings.min_gain,
     )
     if plan.n_trials is None or study.n_finished < plan.n_trials:
         with closing(_executor(plan)) as executor:

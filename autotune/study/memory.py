@@ -93,6 +93,13 @@ class Memory:
         rows = self.shown.rows()
         return tuple(self._finished[row.number] if row.state.is_finished() else record_of(row) for row in rows)
 
+    def rows_like_the_best(self) -> list[FrozenTrial]:
+        """Return the rows of the complete trials of the best one's learner."""
+        learner = self.best.config.learner if self.best and self.best.config else None
+        complete = [record for record in self._finished.values() if record.state == "complete" and record.config]
+        alike = sorted(record.number for record in complete if record.config and record.config.learner == learner)
+        return [self.rows.row(number) for number in alike]
+
     def describe(self, number: int, proposal: Proposal) -> None:
         """Note what a trial is to try."""
         self.rows.describe(number, proposal)

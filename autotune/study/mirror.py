@@ -83,10 +83,10 @@ class Mirror:
 
 
 @contextmanager
-def quiet_optuna() -> Iterator[None]:
-    """Keep Optuna's own log lines of creating a study off the terminal, for this one call."""
+def quiet_optuna(level: int = optuna.logging.WARNING) -> Iterator[None]:
+    """Keep Optuna's own log lines below a level off the terminal, for this one call, such as that of a new study."""
     before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(level)
     try:
         yield
     finally:

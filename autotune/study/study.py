@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -13,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autotune.spaces.space import Config, Space
 from autotune.study.drafting import Drafter
+from autotune.study.gain import is_due, regret_bound
 from autotune.study.identity import n_stops
 from autotune.study.ledger import Ending, Ledger, PlainLedger, Proposal
 from autotune.study.memory import Memory
@@ -106,6 +108,7 @@ class TuningStudy:
         self._drafter = Drafter(space, sampler, accepts, seed)
         self._running: dict[int, _Running] = {}
         self._lost: list[int] = []
+        self._gain = 0, math.inf
         self._proposal = Proposal({}, {})
         self._ledger = _ledger_of(study, say)
         self._sampler_attrs = self._memory.shown.sampler_attrs()
@@ -231,6 +234,14 @@ class TuningStudy:
     def best(self) -> TrialRecord | None:
         """Return the complete trial with the best score, the earliest of equals."""
         return self._memory.best
+
+    def possible_gain(self) -> float:
+        """Return how much better than the best trial its learner may still become; infinity where nothing is known."""
+        n_finished = self._memory.n_finished
+        if self._gain[0] != n_finished and is_due(n_finished):
+            seed = trial_seed(self.seed, n_finished, "gain")
+            self._gain = n_finished, regret_bound(self._memory.rows_like_the_best(), self.optuna.direction, seed)
+        return self._gain[1]
 
     def look(self, test_name: str) -> int:
         """Count one more look at the test rows of this name and return how many there have been."""
