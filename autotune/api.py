@@ -35,7 +35,9 @@ def tune(
     memory_limit: Any = DEFAULTS.memory_limit,
     patience: int | None = DEFAULTS.patience,
     target_score: float | None = DEFAULTS.target_score,
+    min_gain: float | None = DEFAULTS.min_gain,
     n_jobs: int = DEFAULTS.n_jobs,
+    deterministic: bool = DEFAULTS.deterministic,
     storage: Any = DEFAULTS.storage,
     study_name: str | None = DEFAULTS.study_name,
     random_state: int | None = DEFAULTS.random_state,
@@ -59,8 +61,8 @@ def tune(
     target : str, optional
         Name of the target column; needed without `y`.
     task, metric, space, model, n_trials, timeout, cv, test_size, sampler, pruner, \
-trial_timeout, memory_limit, patience, target_score, n_jobs, storage, study_name, random_state, groups, time, \
-positive, sample_weight, ensemble, refit, device, progress
+trial_timeout, memory_limit, patience, target_score, min_gain, n_jobs, deterministic, storage, study_name, \
+random_state, groups, time, positive, sample_weight, ensemble, refit, device, progress
         The settings; `autotune.settings.Settings` says what each means, and so does ``tune run --help``.
 
     Returns
@@ -100,7 +102,9 @@ def optimize(
     memory_limit: Any = DEFAULTS.memory_limit,
     patience: int | None = DEFAULTS.patience,
     target_score: float | None = DEFAULTS.target_score,
+    min_gain: float | None = DEFAULTS.min_gain,
     n_jobs: int = DEFAULTS.n_jobs,
+    deterministic: bool = DEFAULTS.deterministic,
     storage: Any = DEFAULTS.storage,
     study_name: str | None = DEFAULTS.study_name,
     random_state: int | None = DEFAULTS.random_state,
@@ -118,8 +122,8 @@ def optimize(
         Parameters by name, or whatever `tune` takes as a space.
     direction : {"minimize", "maximize"}
         Which scores are better.
-    n_trials, timeout, sampler, pruner, trial_timeout, memory_limit, patience, target_score, n_jobs, storage, \
-study_name, random_state, progress
+    n_trials, timeout, sampler, pruner, trial_timeout, memory_limit, patience, target_score, min_gain, \
+n_jobs, deterministic, storage, study_name, random_state, progress
         As for `tune`.
 
     Returns

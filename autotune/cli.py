@@ -144,7 +144,7 @@ def demo(**given: Any) -> None:
 
 OPTIMIZING = (
     *("n_trials", "timeout", "sampler", "pruner", "trial_timeout", "memory_limit", "patience", "target_score"),
-    *("n_jobs", "storage", "study_name", "random_state", "progress"),
+    *("min_gain", "n_jobs", "deterministic", "storage", "study_name", "random_state", "progress"),
 )
 """The settings that an objective without a table has, beside its space."""
 

@@ -46,7 +46,9 @@ class _AutoTune(BaseEstimator):  # type: ignore[misc]  # scikit-learn carries no
         memory_limit: Any = DEFAULTS.memory_limit,
         patience: int | None = DEFAULTS.patience,
         target_score: float | None = DEFAULTS.target_score,
+        min_gain: float | None = DEFAULTS.min_gain,
         n_jobs: int = DEFAULTS.n_jobs,
+        deterministic: bool = DEFAULTS.deterministic,
         storage: Any = DEFAULTS.storage,
         study_name: str | None = DEFAULTS.study_name,
         random_state: Any = DEFAULTS.random_state,
@@ -158,8 +160,8 @@ class AutoTuneClassifier(ClassifierMixin, _AutoTune):  # type: ignore[misc]  # a
     Parameters
     ----------
     task, metric, space, model, n_trials, timeout, cv, test_size, sampler, pruner, \
-trial_timeout, memory_limit, patience, target_score, n_jobs, storage, study_name, random_state, groups, time, \
-positive, sample_weight, ensemble, refit, device, progress
+trial_timeout, memory_limit, patience, target_score, min_gain, n_jobs, deterministic, storage, study_name, \
+random_state, groups, time, positive, sample_weight, ensemble, refit, device, progress
         The settings; `autotune.settings.Settings` says what each means. No test rows are set aside by default, since
         whoever fits an estimator holds them.
 
@@ -232,8 +234,8 @@ class AutoTuneRegressor(RegressorMixin, _AutoTune):  # type: ignore[misc]  # as 
     Parameters
     ----------
     task, metric, space, model, n_trials, timeout, cv, test_size, sampler, pruner, \
-trial_timeout, memory_limit, patience, target_score, n_jobs, storage, study_name, random_state, groups, time, \
-positive, sample_weight, ensemble, refit, device, progress
+trial_timeout, memory_limit, patience, target_score, min_gain, n_jobs, deterministic, storage, study_name, \
+random_state, groups, time, positive, sample_weight, ensemble, refit, device, progress
         The settings; `autotune.settings.Settings` says what each means. No test rows are set aside by default, since
         whoever fits an estimator holds them.
 

@@ -17,7 +17,7 @@ from autotune.optimizing import run_objective
 from autotune.plan import make_plan
 from autotune.settings import Settings, parse_duration
 from autotune.setup import settings_of
-from autotune.study.identity import read_goal, read_setup
+from autotune.study.identity import read_goal, read_setup, stored_batch
 from autotune.study.opening import finished_by_this_process, load_study, summary
 from autotune.study.storage import open_storage, study_names
 from autotune.tuning import join, opening_of, search
@@ -130,6 +130,7 @@ def work(
     budget, why_not = _budget(study, parse_duration(timeout), started)
     notes: tuple[str, ...] = (why_not,) if why_not else ()
     if not why_not:
+        n_jobs = stored_batch(study) or -1 if n_jobs == -1 else n_jobs
         settings = settings_for(study, n_jobs=n_jobs, **budget, **given)
         if "objective" in read_setup(study):
             _work_at_objective(study, settings, objective, started, stop)

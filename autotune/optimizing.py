@@ -17,12 +17,12 @@ from autotune.learners.custom import is_flat
 from autotune.learners.loading import load_model
 from autotune.learners.makings import describe_model
 from autotune.objective import Objective
-from autotune.plan import digest, resources_of, seed_of
+from autotune.plan import batch_of, digest, resources_of, seed_of
 from autotune.settings import Settings, trial_budget
 from autotune.setup import setup_of
 from autotune.spaces.catalog import find_space
 from autotune.spaces.space import Space
-from autotune.study.identity import Goal, set_goal
+from autotune.study.identity import Goal, batch_identity, set_goal
 from autotune.study.opening import open_study
 from autotune.study.records import TrialRecord, leaderboard
 from autotune.study.storage import open_storage
@@ -160,8 +160,9 @@ def run_objective(
         trial_timeout=settings.trial_timeout,
         patience=settings.patience,
         target_score=settings.target_score,
+        min_gain=settings.min_gain,
     )
-    study, seed = _open(settings, objective, source, space, watch)
+    study, seed = _open(settings, objective, source, space, batch_of(settings, n_jobs), watch)
     if sets_goal:
         set_goal(study.optuna, Goal.of(budget.n_trials, deadline))
     better = "larger" if objective.maximize else "smaller"
@@ -195,11 +196,11 @@ def read_objective(function: Callable[..., Any] | str, direction: str) -> tuple[
 
 
 def _open(
-    settings: Settings, objective: Objective, source: str | None, space: Space, watch: Watcher
+    settings: Settings, objective: Objective, source: str | None, space: Space, batch: int | None, watch: Watcher
 ) -> tuple[TuningStudy, int]:
     sampler, pruner = find_sampler(settings.sampler), find_pruner(settings.pruner)
     storage = open_storage(settings.storage)
-    identity = identity_of(objective, space)
+    identity = identity_of(objective, space) | batch_identity(batch)
     name = settings.study_name or "-".join(
         (getattr(objective.function, "__name__", "objective").strip("<>"), space.name, digest(json.dumps(identity)))
     )
@@ -216,6 +217,7 @@ def _open(
         versions={},
         setup=setup_of(settings, space, objective=source, direction=identity["direction"]),
         say=watch.said,
+        batch=batch,
     )
     return study, seed
 

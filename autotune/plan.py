@@ -27,6 +27,7 @@ from autotune.settings import DEFAULTS, Settings, trial_budget
 from autotune.setup import setup_of
 from autotune.spaces.document import MODEL
 from autotune.spaces.space import Space
+from autotune.study.identity import batch_identity
 from autotune.study.opening import stored_seed
 from autotune.study.storage import open_storage
 from autotune.study.strategies import Pruner, find_pruner, find_sampler
@@ -72,6 +73,8 @@ class Plan:
         The budget: finished trials, and the end on the clock of `time.time`.
     n_jobs, resources : int, Resources
         Trials at a time, and what each may use.
+    batch : int or None
+        Trials of a batch, where the search is deterministic.
     ensemble : int
         Most trials that the model may be a mean of.
     versions : dict of str to str
@@ -102,6 +105,7 @@ class Plan:
     n_trials: int | None
     deadline: float
     n_jobs: int
+    batch: int | None
     resources: Resources
     ensemble: int
     versions: dict[str, str]
@@ -141,7 +145,8 @@ def make_plan(settings: Settings, table: Table, *, started: float) -> Plan:
     n_jobs, resources = resources_of(settings)
     test_table = _read_own_test_table(settings, table)
     storage = open_storage(settings.storage)
-    identity = _identity(settings, table, metric, space, models)
+    batch = batch_of(settings, n_jobs)
+    identity = _identity(settings, table, metric, space, models) | batch_identity(batch)
     study_name = settings.study_name or _default_name(table, space, identity)
     seed = seed_of(settings.random_state, storage, study_name)
     parts = _cut(settings, table, test_table, metric, seed)
@@ -161,6 +166,7 @@ def make_plan(settings: Settings, table: Table, *, started: float) -> Plan:
         n_trials=trial_budget(settings),
         deadline=float("inf") if settings.timeout is None else started + settings.timeout,
         n_jobs=n_jobs,
+        batch=batch,
         resources=resources,
         ensemble=settings.ensemble or (ENSEMBLE_OF_SEVERAL if len(space.learners) > 1 else 1),
         test_name="split" if test_table is None else fingerprint_table(test_table),
@@ -266,6 +272,11 @@ def resources_of(settings: Settings) -> tuple[int, Resources]:
 
         device = choose_device(device)
     return n_jobs, Resources(threads=max(1, cores // n_jobs), device=device)
+
+
+def batch_of(settings: Settings, n_jobs: int) -> int | None:
+    """Return the trials of a batch: the jobs asked for, so that a machine of fewer cores has the same history."""
+    return max(n_jobs, settings.n_jobs) if settings.deterministic else None
 
 
 def seed_of(random_state: int | None, storage: BaseStorage, study_name: str) -> int:

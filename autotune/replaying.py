@@ -18,7 +18,7 @@ from autotune.joining import find_study, objective_for, settings_for, table_for
 from autotune.optimizing import identity_of, read_objective
 from autotune.plan import make_plan, resources_of
 from autotune.settings import Settings
-from autotune.study.identity import check_identity, read_setup
+from autotune.study.identity import batch_identity, check_identity, read_setup, stored_batch
 from autotune.study.opening import is_of_this_place, seed_of_study
 from autotune.study.records import TrialRecord
 from autotune.study.rows import records_of
@@ -174,7 +174,7 @@ def _record(study: optuna.Study, number: int) -> TrialRecord:
 
 
 def _settings(study: optuna.Study, given: Mapping[str, Any]) -> Settings:
-    return settings_for(study, n_jobs=1, n_trials=0, **given)
+    return settings_for(study, n_jobs=stored_batch(study) or 1, n_trials=0, **given)
 
 
 def _work_of(
@@ -184,7 +184,7 @@ def _work_of(
     setup, seed = read_setup(study), seed_of_study(study)
     if "objective" in setup:
         found, _ = read_objective(objective_for(study, objective), setup["direction"])
-        check_identity(study, identity_of(found, settings.space), seed)
+        check_identity(study, identity_of(found, settings.space) | batch_identity(stored_batch(study)), seed)
         return OfObjective(found), {}
     plan = make_plan(settings, table_for(study, settings, data, y), started=time.time())
     check_identity(study, plan.identity, seed)

@@ -56,7 +56,18 @@ class Settings:
         None, "finished trials without a better one after which the search ends", flag="int"
     )
     target_score: float | None = _setting(None, "score at which the search ends", flag="float")
+    min_gain: float | None = _setting(
+        None,
+        "the search ends when no more than this, in units of the metric, is to be gained with the best trial's learner",
+        flag="float",
+    )
     n_jobs: int = _setting(1, "trials at a time, each in a process of its own; -1 for all cores", flag="int")
+    deterministic: bool = _setting(
+        False,
+        "the same history each time, with several jobs too: trials run in batches of n_jobs, and sampler and pruner"
+        " see only batches that are over",
+        flag="bool",
+    )
     storage: Any = _setting(None, "where the study lives: the path of a SQLite or .journal file, or a URL")
     study_name: str | None = _setting(None, "name of the study [default: made of what it is for, and a fingerprint]")
     random_state: int | None = _setting(
@@ -190,10 +201,15 @@ def _check(settings: Settings) -> None:
     _require_integer("n_jobs", settings.n_jobs, at_least=-1)
     _require_integer("random_state", settings.random_state, at_least=0, none=True)
     _require_integer("patience", settings.patience, at_least=1, none=True)
-    target = settings.target_score
-    if target is not None and (isinstance(target, bool) or not isinstance(target, (int, float)) or target != target):
-        raise SettingsError(f"target_score={target!r} is no number", "target_score")
+    for name in ("target_score", "min_gain"):
+        value = getattr(settings, name)
+        if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or value != value):
+            raise SettingsError(f"{name}={value!r} is no number", name)
+    if settings.min_gain is not None and settings.min_gain <= 0:
+        raise SettingsError(f"min_gain={settings.min_gain!r} is no gain above zero", "min_gain", "min_gain=0.001")
     _require_integer("ensemble", settings.ensemble, at_least=1, none=True)
+    if not isinstance(settings.deterministic, bool):
+        raise SettingsError(f"deterministic={settings.deterministic!r} is neither True nor False", "deterministic")
     if settings.n_jobs == 0:
         raise SettingsError("n_jobs=0 is no number of jobs", "n_jobs", "1, or -1 for all cores")
     if settings.refit not in ("search", "all"):

@@ -22,8 +22,9 @@ def typed(name: str, *arguments: str, **options: Any) -> str:
     """Return what a person types to run a command; options without a value are left out."""
     words = [*program(), name, *arguments]
     for option, value in options.items():
+        flag = option.replace("_", "-")
         for each in value if isinstance(value, tuple) else () if value is None else (value,):
-            words += [f"--{option.replace('_', '-')}", str(each)]
+            words += [f"--{'' if each else 'no-'}{flag}"] if isinstance(each, bool) else [f"--{flag}", str(each)]
     return shlex.join(words)
 
 

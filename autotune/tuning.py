@@ -128,6 +128,7 @@ def search(plan: Plan, study: TuningStudy, watch: Watcher, stop: Callable[[], bo
         trial_timeout=plan.settings.trial_timeout,
         patience=plan.settings.patience,
         target_score=plan.settings.target_score,
+        min_gain=plan.settings.min_gain,
     )
     if plan.n_trials is None or study.n_finished < plan.n_trials:
         with closing(_executor(plan)) as executor:
@@ -252,6 +253,7 @@ def join(plan: Plan, watch: Watcher, *, sets_goal: bool = False) -> TuningStudy:
         setup=plan.setup,
         accepts=lambda config: takes(plan.learners[config.learner], config.arguments),
         say=watch.said,
+        batch=plan.batch,
     )
     study.set_baseline(_baseline_score(plan))
     if sets_goal:

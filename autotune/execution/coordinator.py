@@ -48,6 +48,8 @@ class Budget:
         Finished trials without a better one after which the search ends.
     target_score : float or None
         Score at which the search ends.
+    min_gain : float or None
+        The search ends when no more than this is to be gained, by a bound that holds for the best trial's learner.
     """
 
     n_trials: int | None
@@ -57,6 +59,7 @@ class Budget:
     trial_timeout: float | None = None
     patience: int | None = None
     target_score: float | None = None
+    min_gain: float | None = None
 
     def reserve(self, seconds: list[float]) -> float:
         """Return how many seconds the refits and the report will take, foreseen from the trials so far."""
@@ -130,8 +133,7 @@ class Search:
             self._start(claim, attempt=1)
 
     def _waits_for_others(self) -> bool:
-        n_trials = self._budget.n_trials
-        return n_trials is not None and self._may_start() and self._study.awaits_others(n_trials)
+        return self._may_start() and self._study.awaits_others(self._budget.n_trials)
 
     def _start(self, claim: Claim, attempt: int) -> None:
         deadline = self._budget.deadline - self._budget.reserve(self._seconds)
@@ -145,21 +147,27 @@ class Search:
         return time.time() < self._budget.deadline - self._budget.reserve(self._seconds) - self._foreseen()
 
     def _is_enough(self) -> bool:
-        """Return whether the best trial is as good as was asked for, or has not been beaten for long."""
-        best, budget = self._study.best(), self._budget
-        if best is None or best.score is None:
+        """Return whether the best trial is as good as was asked for, or hardly a better one is to be expected."""
+        best = self._study.best()
+        if best is None or not self._study.is_between_batches:
             return False
-        sign = 1 if self._study.maximize else -1
+        why = self._why_enough(best)
+        self._study.ended = why or self._study.ended
+        return bool(why)
+
+    def _why_enough(self, best: TrialRecord) -> str:
+        """Return why the search ends with this best trial; an empty text where it goes on."""
+        study, budget, sign = self._study, self._budget, 1 if self._study.maximize else -1
+        assert best.score is not None and best.config is not None, "a complete trial has both"
         if budget.target_score is not None and sign * best.score >= sign * budget.target_score:
-            self._study.ended = (
-                f"the search ended with trial {best.number}: target_score={budget.target_score:g} is reached"
-            )
-            return True
-        if budget.patience is not None and self._study.n_finished_after(best.number) >= budget.patience:
-            said = f"the search ended: {budget.patience} trials after trial {best.number} were no better"
-            self._study.ended = said
-            return True
-        return False
+            return f"the search ended with trial {best.number}: target_score={budget.target_score:g} is reached"
+        if budget.patience is not None and study.n_finished_after(best.number) >= budget.patience:
+            return f"the search ended: {budget.patience} trials after trial {best.number} were no better"
+        if budget.min_gain is not None and (gain := study.possible_gain()) < budget.min_gain:
+            alone = f" with {best.config.learner}" if len(study.space.learners) > 1 else ""
+            bound = f"no more than {gain:.2g} is to be gained over trial {best.number}{alone}"
+            return f"the search ended: {bound}, by a bound of 90 % (min_gain={budget.min_gain:g})"
+        return ""
 
     def _foreseen(self) -> float:
         """Return how long a trial must at least be given for starting it to be worth while."""

@@ -97,7 +97,8 @@ class Drafter:
             params[path] = (values[path], distribution)
             return values[path]
 
-        return Proposal(params, {CONFIG: suggest(ask, self._space).flat()})
+        attrs = {CONFIG: suggest(ask, self._space).flat()}
+        return Proposal(params, attrs, study._storage.get_trial_system_attrs(row._trial_id))
 
     def _sampled(
         self, study: optuna.Study, row: FrozenTrial, records: Callable[[], Sequence[TrialRecord]], maximize: bool

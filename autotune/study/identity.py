@@ -13,6 +13,9 @@ from autotune.errors import StudyError, StudyMismatchError
 from autotune.study.failures import telling_failures
 
 IDENTITY = "autotune:identity"
+BATCH = "deterministic n_jobs"
+"""The part of an identity that is about batches."""
+
 SEED = "autotune:seed"
 VERSIONS = "autotune:versions"
 STOPS = "autotune:stops"
@@ -21,6 +24,17 @@ GOAL = "autotune:goal"
 
 DESCRIBED_WITHIN_SECONDS = 5.0
 """How long to wait for another process to describe a study that it has just created."""
+
+
+def batch_identity(batch: int | None) -> dict[str, str]:
+    """Return the part of an identity that is about batches: none, where there are none."""
+    return {} if batch is None else {BATCH: str(batch)}
+
+
+def stored_batch(study: optuna.Study) -> int | None:
+    """Return the trials of a batch; None where the study knows no batches."""
+    batch = study.user_attrs.get(IDENTITY, {}).get(BATCH)
+    return None if batch is None else int(batch)
 
 
 def describe(
@@ -54,9 +68,10 @@ def check_identity(study: optuna.Study, identity: Mapping[str, str], seed: int) 
     where = f"study {study.study_name!r}"
     if stored is None:
         raise StudyMismatchError("the study was not made by autotune", where, "another study_name")
-    differing = [part for part in identity if stored.get(part) != identity[part]]
+    parts = {**stored, **identity}
+    differing = [part for part in parts if stored.get(part) != identity.get(part)]
     if differing:
-        listed = "; ".join(f"{part}: {stored.get(part)!r} then, {identity[part]!r} now" for part in differing)
+        listed = "; ".join(f"{part}: {stored.get(part)!r} then, {identity.get(part)!r} now" for part in differing)
         raise StudyMismatchError(
             f"the study was made for another {' and '.join(differing)} ({listed})",
             where,

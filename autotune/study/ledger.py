@@ -37,10 +37,13 @@ class Proposal:
         What the sampler sees, by path.
     attrs : mapping of str to value
         What people see: user attributes of the row.
+    system_attrs : mapping of str to value
+        What the sampler has noted on the row, for later asks in whatever process: TPE, what it drew jointly.
     """
 
     params: Mapping[str, tuple[Any, BaseDistribution]]
     attrs: Mapping[str, Any]
+    system_attrs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,8 @@ def write_proposal(storage: BaseStorage, trial_id: int, proposal: Proposal) -> N
             storage.set_trial_param(trial_id, path, distribution.to_internal_repr(value), distribution)
     for key, attr in proposal.attrs.items():
         storage.set_trial_user_attr(trial_id, key, attr)
+    for key, attr in proposal.system_attrs.items():
+        storage.set_trial_system_attr(trial_id, key, attr)
 
 
 def write_rungs(storage: BaseStorage, trial_id: int, rungs: Mapping[int, float]) -> None:

@@ -44,13 +44,18 @@ class Mirror:
             self._storage.create_new_trial(self._id)
         return self._storage._get_trial(number)  # ids count from 0, as numbers do
 
+    def announce(self, row: FrozenTrial) -> None:
+        """Take over what a row of the storage is to try, and nothing of what came of it."""
+        if not self.row(row.number).state.is_finished():
+            params = {path: (value, row.distributions[path]) for path, value in row.params.items()}
+            noted = {key: attr for key, attr in row.system_attrs.items() if key != CONSTRAINT}
+            self.describe(row.number, Proposal(params, row.user_attrs, noted))
+
     def put(self, row: FrozenTrial) -> None:
         """Take over what a row of the storage holds."""
-        known = self.row(row.number)
-        if known.state.is_finished():
+        if self.row(row.number).state.is_finished():
             return
-        params = {path: (value, row.distributions[path]) for path, value in row.params.items()}
-        self.describe(row.number, Proposal(params, row.user_attrs))
+        self.announce(row)
         if row.state.is_finished():
             value = None if row.values is None else row.values[0]
             complete = row.state == TrialState.COMPLETE  # by another program, perhaps: the GP sampler wants it of each
@@ -78,10 +83,10 @@ class Mirror:
 
 
 @contextmanager
-def quiet_optuna() -> Iterator[None]:
-    """Keep Optuna's own log lines of creating a study off the terminal, for this one call."""
+def quiet_optuna(level: int = optuna.logging.WARNING) -> Iterator[None]:
+    """Keep Optuna's own log lines below a level off the terminal, for this one call, such as that of a new study."""
     before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(level)
     try:
         yield
     finally:

@@ -50,6 +50,7 @@ def open_study(
     setup: Mapping[str, Any] | None = None,
     accepts: Callable[[Config], bool] = lambda config: True,
     say: Callable[[str], Any] = lambda line: None,
+    batch: int | None = None,
 ) -> TuningStudy:
     """Create a study, or join the one of that name if it was made for the same question.
 
@@ -59,7 +60,7 @@ def open_study(
         Where it lives.
     name : str
         The study's name.
-    space, sampler, pruner, seed, accepts, say
+    space, sampler, pruner, seed, accepts, say, batch
         As for `TuningStudy`.
     maximize : bool
         Whether larger scores are better.
@@ -93,7 +94,7 @@ def open_study(
     check_identity(study, identity, seed)
     if setup is not None and SETUP not in study.user_attrs:
         study.set_user_attr(SETUP, dict(setup))
-    return TuningStudy(study, space, sampler, pruner, seed, accepts, say)
+    return TuningStudy(study, space, sampler, pruner, seed, accepts, say, batch)
 
 
 @telling_failures()

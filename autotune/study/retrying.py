@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from optuna.trial import TrialState
 
 from autotune.errors import SettingsError, StorageError
+from autotune.study.databases import database_of
 from autotune.study.rows import CONFIG, OWNER, records_of
-from autotune.study.storage import database_of
 
 if TYPE_CHECKING:
     import optuna

@@ -238,6 +238,7 @@ class SqlLedger:
         if params:
             connection.execute(self._params.insert(), params)
         self._add_attrs(connection, self._attrs, trial_id, proposal.attrs)
+        self._add_attrs(connection, self._system_attrs, trial_id, proposal.system_attrs)
 
     def _add_attrs(self, connection: Connection, table: Any, trial_id: int, attrs: Mapping[str, Any]) -> None:
         rows = [{"trial_id": trial_id, "key": key, "value_json": json.dumps(attr)} for key, attr in attrs.items()]

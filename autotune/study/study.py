@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -14,13 +15,13 @@ from optuna.trial import FrozenTrial, TrialState
 from autotune.spaces.space import Config, Space
 from autotune.study.databases import database_of
 from autotune.study.drafting import Drafter
+from autotune.study.gain import is_due, regret_bound
 from autotune.study.identity import n_stops
 from autotune.study.ledger import Ending, Ledger, PlainLedger, Proposal
-from autotune.study.mirror import Mirror
+from autotune.study.memory import Memory
 from autotune.study.owner import is_dead, is_of_this_host
-from autotune.study.records import TrialRecord, ranked
-from autotune.study.rows import CONSTRAINT, OUTCOME, OWNER, record_of
-from autotune.study.rungs import Rungs
+from autotune.study.records import TrialRecord
+from autotune.study.rows import CONSTRAINT, OUTCOME, OWNER
 from autotune.study.sql_ledger import TESTED, SqlLedger
 from autotune.study.strategies import Pruner, trial_seed
 from autotune.study.suggest import from_values, suggest
@@ -83,6 +84,9 @@ class TuningStudy:
         Whether a configuration's learner takes its values; one that it refuses is not proposed.
     say : callable
         Told a line when the storage is away.
+    batch : int, optional
+        Trials of a batch, for a history that depends neither on who is faster nor on how many work: a batch begins when
+        the one before it is over, and sampler and pruner see only batches that are over.
     """
 
     def __init__(
@@ -94,23 +98,20 @@ class TuningStudy:
         seed: int,
         accepts: Callable[[Config], bool] = lambda config: True,
         say: Callable[[str], Any] = lambda line: None,
+        batch: int | None = None,
     ) -> None:
         self.optuna = study
         self.space = space
         self.seed = seed
-        self.maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
-        self._drafter = Drafter(space, sampler, accepts, seed)
-        self._rungs = Rungs(pruner, maximize=self.maximize)
-        self._running: dict[int, _Running] = {}
-        self._best: TrialRecord | None = None
         self.ended = ""
-        self._records: dict[int, TrialRecord] = {}
-        self._others: set[int] = set()
+        self._memory = Memory(study, pruner, batch)
+        self._drafter = Drafter(space, sampler, accepts, seed)
+        self._running: dict[int, _Running] = {}
         self._lost: list[int] = []
+        self._gain = 0, math.inf
         self._proposal = Proposal({}, {})
         self._ledger = _ledger_of(study, say)
-        self._mirror = Mirror(study)
-        self._sampler_attrs = self._mirror.sampler_attrs()
+        self._sampler_attrs = self._memory.shown.sampler_attrs()
         self._merged = self._leases_seen = self._merging_seconds = 0.0
         self._n_stops, self._stops_seen, self._stopped = n_stops(study), time.monotonic(), False
         self._merge()
@@ -121,14 +122,24 @@ class TuningStudy:
         return self.optuna.study_name
 
     @property
+    def maximize(self) -> bool:
+        """Whether larger scores are better."""
+        return self._memory.maximize
+
+    @property
     def n_finished(self) -> int:
         """Number of COMPLETE and PRUNED trials."""
         self._merge(STALE_SECONDS)
-        return len(self._records)
+        return self._memory.n_finished
+
+    @property
+    def is_between_batches(self) -> bool:
+        """Whether it may be decided here whether the search goes on; always, where there are no batches."""
+        return self._memory.is_between_batches
 
     def n_finished_after(self, number: int) -> int:
         """Return how many finished trials have a larger number."""
-        return sum(each > number for each in self._records)
+        return self._memory.n_finished_after(number)
 
     def claim(self, limit: int | None = None) -> Claim | None:
         """Take a trial: one that its owner left behind, or else a new one.
@@ -141,23 +152,24 @@ class TuningStudy:
         Returns
         -------
         Claim or None
-            None when the limit is reached or every configuration has been tried.
+            None when the limit is reached, every configuration has been tried, or others have the rest of the batch.
         """
         self._merge(min(STALE_SECONDS, MERGING_PAUSE * self._merging_seconds))
+        limit = self._memory.limit(limit)
         number = self._left_behind(limit)
         if number is None and not self.is_exhausted:
             number = self._ledger.claim(self._propose, limit)
             if number is not None:
-                self._mirror.describe(number, self._proposal)
+                self._memory.describe(number, self._proposal)
                 self._keep_sampler_attrs()
         if number is None:
             return None
-        row = self._mirror.row(number)
+        row = self._memory.rows.row(number)
         config = self._read(row)
         if config is None:  # its owner died before it wrote the parameters
             self._ledger.describe(number, self._drafted(number))
-            self._mirror.describe(number, self._proposal)
-            row = self._mirror.row(number)
+            self._memory.describe(number, self._proposal)
+            row = self._memory.rows.row(number)
             config = self._read(row)
         assert config is not None
         self._drafter.note(config)
@@ -174,9 +186,10 @@ class TuningStudy:
         return self._stopped
 
     def awaits_others(self, limit: int | None) -> bool:
-        """Return whether other processes still run trials that count towards the limit."""
+        """Return whether other processes still run trials that count towards the limit, or that a batch waits for."""
         self._merge()
-        return any(limit is None or number < limit for number in self._others)
+        limit = self._memory.limit(limit)
+        return limit is not None and any(number < limit for number in self._memory.others)
 
     @property
     def is_exhausted(self) -> bool:
@@ -185,11 +198,9 @@ class TuningStudy:
 
     def may_go_on(self, number: int, progress: Progress, first_rung: float) -> bool:
         """Remember what a running trial has reached and judge it."""
-        running = self._running[number]
         if not progress.by_fold:
             self._reach(number, progress)
-            self._rungs.reached(running.config.learner, number, progress.rung, progress.score)
-        return self._rungs.may_go_on(running.config.learner, number, progress, first_rung)
+        return self._memory.may_go_on(self._running[number].config.learner, number, progress, first_rung)
 
     def complete(self, number: int, evaluation: Evaluation) -> TrialRecord | None:
         """Finish a trial with its evaluation; None where another process has taken it over."""
@@ -219,11 +230,19 @@ class TuningStudy:
 
     def records(self) -> tuple[TrialRecord, ...]:
         """Return what the study holds, in the order of the trials' numbers."""
-        return tuple(self._records.get(row.number) or record_of(row) for row in self._mirror.rows())
+        return self._memory.records()
 
     def best(self) -> TrialRecord | None:
         """Return the complete trial with the best score, the earliest of equals."""
-        return self._best
+        return self._memory.best
+
+    def possible_gain(self) -> float:
+        """Return how much better than the best trial its learner may still become; infinity where nothing is known."""
+        n_finished = self._memory.n_finished
+        if self._gain[0] != n_finished and is_due(n_finished):
+            seed = trial_seed(self.seed, n_finished, "gain")
+            self._gain = n_finished, regret_bound(self._memory.rows_like_the_best(), self.optuna.direction, seed)
+        return self._gain[1]
 
     def look(self, test_name: str) -> int:
         """Count one more look at the test rows of this name and return how many there have been."""
@@ -239,6 +258,11 @@ class TuningStudy:
     def notes(self) -> tuple[str, ...]:
         """Return what there is to say of the search: that nothing was left to try, or what was taken over."""
         lines = [self.ended] if self.ended else []
+        if self._memory.batch is not None:
+            lines.append(
+                f"deterministic: batches of {self._memory.batch} trials have the same history each time, except where a"
+                " deadline, trial_timeout or memory_limit ends one, or another machine or version computes other digits"
+            )
         if self.is_exhausted:
             lines.append(self._drafter.exhaustion)
         if self._lost:
@@ -257,7 +281,8 @@ class TuningStudy:
 
     def _score_of_failures(self) -> float:
         """Return the baseline's score; without a baseline, the worst score that is known."""
-        known = [record.score for record in self.records() if record.state == "complete" and record.score is not None]
+        seen = self._memory.shown_records()
+        known = [record.score for record in seen if record.state == "complete" and record.score is not None]
         worst = min(known, default=0.0) if self.maximize else max(known, default=0.0)
         return self._ledger.patiently(lambda: float(self.optuna.user_attrs.get(BASELINE, worst)))
 
@@ -268,54 +293,41 @@ class TuningStudy:
         started = time.monotonic()
         for row in self._ledger.news():
             if row.number not in self._running:
-                self._mirror.put(row)
-                self._heard(self._mirror.row(row.number))
+                self._drafter.note(self._memory.hear(row).config)
         self._merged = time.monotonic()
         self._merging_seconds = self._merged - started
-
-    def _heard(self, row: FrozenTrial) -> None:
-        """Note what another process has claimed, reached or finished."""
-        record = record_of(row)
-        if record.state != "running":
-            self._others.discard(row.number)
-            self._remember(record)
-            return
-        if OWNER in row.user_attrs:
-            self._others.add(row.number)
-        self._drafter.note(record.config)
-        for rung, score in (record.rungs or {}).items() if record.config else ():
-            assert record.config is not None
-            self._rungs.reached(record.config.learner, record.number, rung, score)
 
     def _left_behind(self, limit: int | None) -> int | None:
         """Take over a RUNNING row whose owner is gone: it keeps its number and its parameters."""
         look_at_leases = time.monotonic() - self._leases_seen > LEASES_SECONDS
-        for number in sorted(each for each in self._others if limit is None or each < limit):
-            owner = self._mirror.row(number).user_attrs[OWNER]
+        for number in sorted(each for each in self._memory.others if limit is None or each < limit):
+            owner = self._memory.rows.row(number).user_attrs[OWNER]
             far = owner != "" and not is_of_this_host(owner)
             if far and look_at_leases:
                 self._leases_seen = time.monotonic()
             if (look_at_leases if far else is_dead(owner)) and self._ledger.adopt(number):
-                self._others.discard(number)
+                self._memory.others.discard(number)
                 return number
         return None
 
     def _propose(self, number: int) -> Proposal | None:
         """Propose for a new row; None where another process has just taken its number."""
-        if len(self._mirror) < number:
+        if len(self._memory.rows) < number:
             self._merge()
-        known = self._mirror.row(number)
+        known = self._memory.rows.row(number)
         return None if known.user_attrs or known.params else self._drafted(number)
 
     def _drafted(self, number: int) -> Proposal:
         """Give a row a configuration, which is not written yet."""
-        row, study = self._mirror.row(number), self._mirror.study
-        self._proposal = self._drafter.draft(study, row, self.records, maximize=self.maximize)
+        shown = self._memory.shown
+        self._proposal = self._drafter.draft(
+            shown.study, shown.row(number), self._memory.shown_records, maximize=self.maximize
+        )
         return self._proposal
 
     def _keep_sampler_attrs(self) -> None:
         """Write what the sampler keeps in the study's attributes, such as its place in a sequence."""
-        attrs, write = self._mirror.sampler_attrs(), self.optuna._storage.set_study_system_attr
+        attrs, write = self._memory.shown.sampler_attrs(), self.optuna._storage.set_study_system_attr
         for key in attrs:
             if attrs[key] != self._sampler_attrs.get(key):
                 self._ledger.patiently(partial(write, self.optuna._study_id, key, attrs[key]))
@@ -337,7 +349,7 @@ class TuningStudy:
         running.unwritten[progress.rung] = progress.score
         if time.monotonic() - running.written > STALE_SECONDS:
             self._ledger.reach(number, running.unwritten)
-            self._mirror.reach(number, running.unwritten)
+            self._memory.reach(number, running.unwritten)
             running.unwritten, running.written = {}, time.monotonic()
 
     def _finish(
@@ -353,17 +365,7 @@ class TuningStudy:
             self._lost.append(number)
             self._merge()
             return None
-        record = record_of(self._mirror.finish(number, ending))
-        self._remember(record)
-        return record
-
-    def _remember(self, record: TrialRecord) -> None:
-        self._records[record.number] = record
-        self._drafter.note(record.config)
-        self._rungs.finished(record)
-        if record.state == "complete":
-            known = [record] if self._best is None else [self._best, record]
-            self._best = ranked(known, maximize=self.maximize)[0]
+        return self._memory.finish(number, ending)
 
 
 def _ledger_of(study: optuna.Study, say: Callable[[str], Any]) -> Ledger:

@@ -20,6 +20,7 @@ import autotune
 from autotune import demo as demo_table
 from autotune.cli import main
 from autotune.settings import DOOR_DEFAULTS, Settings
+from autotune.shell import typed as typed_line
 
 ROOT = Path(autotune.__file__).parents[1]
 COMMANDS = ("run", "demo", "leaderboard", "best", "predict", "spaces")
@@ -415,3 +416,8 @@ def test_the_demo_runs_and_runs_again(tmp_path: Path, monkeypatch: pytest.Monkey
     assert [command[0] for command in commands] == ["leaderboard", "best", "run", "predict"]
     assert [tune(*command).exit_code for command in commands] == [0, 0, 0, 0]
     assert len(pd.read_csv("predictions.csv")) == 442
+
+
+def test_a_command_to_be_pasted_says_yes_and_no_as_options_do() -> None:
+    words = typed_line("run", "t.csv", n_jobs=2, deterministic=True, progress=False, storage=None).split()
+    assert words[-5:] == ["t.csv", "--n-jobs", "2", "--deterministic", "--no-progress"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -168,3 +169,54 @@ def wait_for_trials(path: Path, n_finished: int) -> None:
         if "RUNNING" in states and n_params == len(states) and len(states) - states.count("RUNNING") >= n_finished:
             return
     raise AssertionError("the study did not get so far in a minute")
+
+
+# ---- Deterministic: one history for a number of jobs ----
+
+UNEVEN_STUDY = textwrap.dedent(
+    """
+    import json
+    import os
+    import sys
+    import time
+    import autotune
+    from autotune import Choice, Float
+
+    def objective(params):
+        if params["x"] > 4.5:
+            raise ValueError("too far")
+        for step in range(1, 9):
+            time.sleep(os.urandom(1)[0] / 255 * 0.05)
+            yield (params["x"] - 2) ** 2 + (0.1 if params["kind"] == "a" else params["y"]) + 3 / step
+
+    space = {"x": Float(0, 5), "kind": Choice(["a", "b"]), "y": Float(0, 1, when={"kind": "b"})}
+    found = autotune.optimize(objective, space, n_trials=21, n_jobs=2, deterministic=True, random_state=0,
+                              storage=sys.argv[1], study_name="uneven")
+    print(json.dumps([[record.state, record.score, record.config.params] for record in found.records]))
+    """
+)
+
+
+def test_deterministic_has_one_history_also_when_its_process_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "uneven.py").write_text(UNEVEN_STUDY)
+    once, twice = (json.loads(run_python("uneven.py", f"{name}.db", cwd=tmp_path)) for name in ("once", "twice"))
+    assert once == twice
+    assert {"complete", "pruned", "failed"} == {state for state, _, _ in once}
+    for n_finished in (7, 14):
+        killed = subprocess.Popen([sys.executable, "uneven.py", "cut.db"], cwd=tmp_path, stdout=subprocess.DEVNULL)
+        try:
+            wait_for_trials(tmp_path / "cut.db", n_finished)
+            os.kill(killed.pid, signal.SIGKILL)
+        finally:
+            killed.kill()
+            killed.wait()
+    assert json.loads(run_python("uneven.py", "cut.db", cwd=tmp_path)) == once
+
+
+def test_processes_that_share_a_deterministic_study_have_the_same_history(tmp_path: Path) -> None:
+    (tmp_path / "uneven.py").write_text(UNEVEN_STUDY)
+    alone = json.loads(run_python("uneven.py", "alone.db", cwd=tmp_path))
+    words = [sys.executable, "uneven.py", "shared.db"]
+    both = [subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    shared = [json.loads(process.communicate(timeout=120)[0]) for process in both]
+    assert shared == [alone, alone]
