@@ -162,9 +162,10 @@ def _show_trial(study: optuna.Study, number: int, as_json: bool) -> None:
         if value not in (None, ""):
             click.echo(f"{name:<12} {value:.5g}" if isinstance(value, float) else f"{name:<12} {value}")
     for name, values in nested.items():
-        lines = [f"  {key}  {value}" for key, value in values.items()]
-        click.echo("\n".join([name, *lines]) if lines else "", nl=bool(lines))
-    click.echo(f"log\n{log}" if log else "", nl=bool(log))
+        width = max((len(str(key)) for key in values), default=0)
+        lines = [f"  {key:<{width}}  {value}" for key, value in values.items()]
+        click.echo("".join(f"{line}\n" for line in (name, *lines) if lines), nl=False)
+    click.echo(f"log\n{log}\n" if log else "", nl=False)
 
 
 @click.command()

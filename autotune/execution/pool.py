@@ -133,8 +133,9 @@ class Processes:
         except (EOFError, OSError):
             self._slots.remove(slot)
             code, log = slot.close()
-            last_words = f": {log[-LAST_WORDS_CHARACTERS:]}" if log else ""
-            return Lost(slot.number, f"its worker process ended with exit code {code}{last_words}", log)
+            last_words = " ".join(log[-LAST_WORDS_CHARACTERS:].split())
+            reason = f"its worker process ended with exit code {code}{last_words and ': '}{last_words}"
+            return Lost(slot.number, reason, log)
         if isinstance(event, (Started, Reached)):
             return event
         slot.number = None
