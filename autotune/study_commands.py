@@ -130,12 +130,16 @@ def status_lines(found: Mapping[str, Any]) -> list[str]:
 
 @click.command()
 @study_options
+@click.argument("number", type=int, required=False)
 @click.option("--state", type=click.Choice(["complete", "pruned", "failed", "running"]), help="only these")
-def trials(storage: str, study_name: str | None, as_json: bool, state: str | None) -> None:
-    """Show the trials of a study by their numbers."""
+def trials(storage: str, study_name: str | None, as_json: bool, number: int | None, state: str | None) -> None:
+    """Show the trials of a study, or all that is known of trial NUMBER: its rungs, and what it printed."""
     from autotune.study.rows import records_of
 
     study = find_study(storage, study_name)
+    if number is not None:
+        _show_trial(study, number, as_json)
+        return
     records = [record for record in records_of(study) if state in (None, record.state)]
     if as_json:
         listed = [plain_trial(record) for record in records]
@@ -146,6 +150,32 @@ def trials(storage: str, study_name: str | None, as_json: bool, state: str | Non
         seconds = "" if record.seconds is None else f"{record.seconds:.1f} s"
         values = "" if record.config is None else " ".join(f"{k}={v}" for k, v in record.config.flat().items())
         click.echo(f"{record.number:>5}  {record.state:<9}{score:>10}{seconds:>9}  {record.reason or values}")
+
+
+def _show_trial(study: optuna.Study, number: int, as_json: bool) -> None:
+    """Print all that is known of one trial."""
+    from autotune.study.rows import OWNER, record_of
+
+    rows = study.get_trials(deepcopy=False)
+    if not 0 <= number < len(rows):
+        held = f"trials 0 to {len(rows) - 1}" if rows else "no trials"
+        raise SettingsError(f"no trial {number}", f"study {study.study_name!r}", f"tune trials; it holds {held}")
+    record, owner = record_of(rows[number]), rows[number].user_attrs.get(OWNER, "")
+    found = plain_trial(record) | {"rungs": dict(record.rungs or {}), "owner": owner}
+    if as_json:
+        click.echo(json.dumps({"study_name": study.study_name, **found}, default=str, indent=2))
+        return
+    log = found.pop("log")
+    nested = {name: found.pop(name) for name in ("params", "rungs")}
+    found |= {"owner": owner and _who(owner), "fold_scores": ", ".join(f"{score:.5g}" for score in record.fold_scores)}
+    for name, value in found.items():
+        if value not in (None, ""):
+            click.echo(f"{name:<12} {value:.5g}" if isinstance(value, float) else f"{name:<12} {value}")
+    for name, values in nested.items():
+        width = max((len(str(key)) for key in values), default=0)
+        lines = [f"  {key:<{width}}  {value}" for key, value in values.items()]
+        click.echo("".join(f"{line}\n" for line in (name, *lines) if lines), nl=False)
+    click.echo(f"log\n{log}\n" if log else "", nl=False)
 
 
 @click.command()
@@ -203,6 +233,7 @@ def plain_trial(record: TrialRecord) -> dict[str, Any]:
         "seconds": record.seconds,
         "params": record.config.flat() if record.config else {},
         "reason": record.reason,
+        "log": record.log,
     }
 
 

@@ -17,7 +17,7 @@ KILL_GRACE_SECONDS = 2.0
 """A trial that has not cut itself this long after its deadline is killed, where it can be."""
 
 ATTEMPTS = 2
-"""A trial whose process dies is tried so often before it counts as failed."""
+"""A trial whose process dies is tried so often, by whatever coordinator, before it counts as failed."""
 
 REFIT_RESERVE = 2.0
 """How often one fold's training time is set aside for each fit on all search rows."""
@@ -130,14 +130,14 @@ class Search:
             claim = self._study.claim(self._budget.n_trials)
             if claim is None:
                 return
-            self._start(claim, attempt=1)
+            self._start(claim)
 
     def _waits_for_others(self) -> bool:
         return self._may_start() and self._study.awaits_others(self._budget.n_trials)
 
-    def _start(self, claim: Claim, attempt: int) -> None:
+    def _start(self, claim: Claim) -> None:
         deadline = self._budget.deadline - self._budget.reserve(self._seconds)
-        self._running[claim.number] = _Running(claim, attempt, deadline, time.perf_counter())
+        self._running[claim.number] = _Running(claim, deadline, time.perf_counter())
         self._executor.submit(Ticket(claim.number, claim.config, claim.seed, deadline))
 
     def _may_start(self) -> bool:
@@ -202,20 +202,21 @@ class Search:
                 running.limit = time.time() + (self._budget.trial_timeout or float("inf"))
             case Reached(number, progress):
                 self._executor.reply(number, self._study.may_go_on(number, progress, progress.first_rung))
-            case Completed(number, evaluation):
+            case Completed(number, evaluation, log):
                 self._seconds.append(evaluation.seconds)
-                self._finish(number, self._study.complete(number, evaluation), evaluation)
-            case Stopped(number, progress):
-                self._finish(number, self._study.prune(number, progress, seconds))
-            case Failed(number, reason):
-                self._finish(number, self._study.fail(number, reason, seconds))
-            case Lost(number, _) if running.is_killed:
+                self._finish(number, self._study.complete(number, evaluation, log), evaluation)
+            case Stopped(number, progress, log):
+                self._finish(number, self._study.prune(number, progress, seconds, log))
+            case Failed(number, reason, log):
+                self._finish(number, self._study.fail(number, reason, seconds, log))
+            case Lost(number, _, log) if running.is_killed:
                 reason = f"it ran longer than trial_timeout={self._budget.trial_timeout:g} s"
-                self._finish(number, self._study.fail(number, reason, seconds))
-            case Lost(number, reason) if running.attempt >= ATTEMPTS:
-                self._finish(number, self._study.fail(number, reason, seconds))
-            case Lost(number, _):
-                self._start(running.claim, running.attempt + 1)
+                self._finish(number, self._study.fail(number, reason, seconds, log))
+            case Lost(number, reason, log) if self._study.deaths(number) + 1 >= ATTEMPTS:
+                self._finish(number, self._study.fail(number, reason, seconds, log))
+            case Lost(number):
+                self._study.note_death(number)
+                self._start(running.claim)
 
     def _finish(self, number: int, record: TrialRecord | None, evaluation: Evaluation | None = None) -> None:
         """Let go of a trial that is over; without a record, another process had taken it over."""
@@ -264,7 +265,6 @@ def evaluate_again(
 @dataclass(slots=True)
 class _Running:
     claim: Claim
-    attempt: int
     deadline: float
     started: float
     limit: float = float("inf")

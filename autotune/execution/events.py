@@ -39,10 +39,11 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """A trial is over, with its evaluation."""
+    """A trial is over, with its evaluation; as with all ends, with the end of what it printed in a worker process."""
 
     number: int
     evaluation: Evaluation
+    log: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Stopped:
 
     number: int
     progress: Progress
+    log: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Failed:
 
     number: int
     reason: str
+    log: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class Lost:
 
     number: int
     reason: str
+    log: str = ""
 
 
 Event: TypeAlias = Started | Reached | Completed | Stopped | Failed | Lost

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
+import uuid
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -15,11 +20,23 @@ from typing import Any
 from autotune.execution.events import Event, Lost, Reached, Started, Ticket
 from autotune.execution.work import Work
 from autotune.execution.worker import Setup
+from autotune.study.owner import is_dead, this_owner
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 """What the numeric libraries of a worker read their number of threads from, set in the worker's environment only."""
 
-LOG_TAIL_CHARACTERS = 500
+FOLDER_PREFIX = "autotune-"
+OWNER_FILE = "owner"
+"""What a folder for the workers is called, and the file in it that says whose it is."""
+
+LOG_CHARACTERS = 2000
+"""How much of what a trial printed is kept: its end."""
+
+LAST_WORDS_CHARACTERS = 500
+"""How much of it stands in the reason why its process is gone."""
+
+PIPE_BYTES = 1 << 16
+"""No less than what a pipe holds: whatever was printed before is read with so many."""
 
 
 class Processes:
@@ -45,16 +62,17 @@ class Processes:
     """
 
     def __init__(self, n_workers: int, work: Work, threads: int, memory_limit: int | None = None) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="autotune-")
+        _remove_leftovers()
+        self._folder = tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX)
+        (Path(self._folder.name) / OWNER_FILE).write_text(this_owner())
         try:
-            self._setup = Setup(work.packed(Path(self._folder.name)), memory_limit)
+            self._setup = Setup(work.packed(Path(self._folder.name)), memory_limit, f"\0{uuid.uuid4()}\0".encode())
         except BaseException:
             self._folder.cleanup()
             raise
         self._threads = threads
         self._slots: list[_Slot] = []
         self._n_workers = n_workers
-        self._n_started = 0
 
     def capacity(self) -> int:
         """Return how many workers are idle or not yet started."""
@@ -65,35 +83,42 @@ class Processes:
         idle = [slot for slot in self._slots if slot.number is None]
         slot = idle[0] if idle else self._start()
         slot.number = ticket.number
+        slot.forget()
         slot.send(ticket)
 
     def events(self, timeout: float | None = None) -> Sequence[Event]:
-        """Wait until workers have said something, or died."""
-        busy = {slot.incoming: slot for slot in self._slots if slot.number is not None}
-        ready = wait(list(busy), timeout)
-        return [self._receive(busy[connection]) for connection in ready if isinstance(connection, Connection)]
+        """Wait until workers have said something, or died; what their trials print meanwhile is listened to."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while True:
+            busy = {slot.incoming: slot for slot in self._slots if slot.number is not None}
+            printing: dict[Any, _Slot] = {slot.printed: slot for slot in busy.values() if slot.printed is not None}
+            ready = wait([*busy, *printing], None if until is None else max(0.0, until - time.monotonic()))
+            for each in ready:
+                if each in printing:
+                    printing[each].listen()
+            said = [self._receive(busy[each]) for each in ready if isinstance(each, Connection)]
+            if said or (until is not None and time.monotonic() >= until):
+                return said
 
     def reply(self, number: int, go_on: bool) -> None:
         """Say whether a trial may go on."""
         self._slot(number).send(go_on)
 
     def kill(self, number: int) -> None:
-        """Kill the process of a trial; its `Lost` comes with the next events."""
-        self._slot(number).process.kill()
+        """Kill the process of a trial, and those that it has started; its `Lost` comes with the next events."""
+        self._slot(number).kill()
 
     def close(self) -> None:
         """End all workers and remove the table's copy."""
         for slot in self._slots:
-            slot.process.kill()
+            slot.kill()
         for slot in self._slots:
             slot.close()
         self._slots = []
         self._folder.cleanup()
 
     def _start(self) -> _Slot:
-        log = Path(self._folder.name) / f"worker-{self._n_started}.log"
-        self._n_started += 1
-        slot = _Slot(log, self._threads)
+        slot = _Slot(self._threads, self._setup.mark)
         slot.send(self._setup)
         self._slots.append(slot)
         return slot
@@ -107,45 +132,92 @@ class Processes:
             event: Event = slot.incoming.recv()
         except (EOFError, OSError):
             self._slots.remove(slot)
-            return Lost(slot.number, slot.close())
-        if not isinstance(event, (Started, Reached)):
-            slot.number = None
-        return event
+            code, log = slot.close()
+            last_words = " ".join(log[-LAST_WORDS_CHARACTERS:].split())
+            reason = f"its worker process ended with exit code {code}{last_words and ': '}{last_words}"
+            return Lost(slot.number, reason, log)
+        if isinstance(event, (Started, Reached)):
+            return event
+        slot.number = None
+        slot.listen()
+        return replace(event, log=slot.log)
 
 
 class _Slot:
-    """One worker process and the pipes to it."""
+    """One worker process, the pipes to it, and the end of what its trial prints.
 
-    def __init__(self, log: Path, threads: int) -> None:
+    What is printed comes through a pipe and is read here, so that it neither fills a disk nor dies with its process.
+    """
+
+    def __init__(self, threads: int, mark: bytes) -> None:
         self.number: int | None = None
-        self._log = log
-        with log.open("wb") as stderr:
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "autotune.execution.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=stderr,
-                env=_environment(threads),
-                start_new_session=True,  # Ctrl-C is the coordinator's to hear
-            )
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self._outgoing = Connection(os.dup(self.process.stdin.fileno()), readable=False)
-        self.incoming = Connection(os.dup(self.process.stdout.fileno()), writable=False)
-        self.process.stdin.close()
-        self.process.stdout.close()
+        self._mark = mark
+        self._heard = b""
+        self.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "autotune.execution.worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            env=_environment(threads),
+            start_new_session=True,  # Ctrl-C is the coordinator's to hear, and what trials start is of its group
+        )
+        stdin, stdout, self.printed = self.process.stdin, self.process.stdout, self.process.stderr
+        assert stdin is not None and stdout is not None and self.printed is not None
+        os.set_blocking(self.printed.fileno(), False)
+        self._outgoing = Connection(os.dup(stdin.fileno()), readable=False)
+        self.incoming = Connection(os.dup(stdout.fileno()), writable=False)
+        stdin.close()
+        stdout.close()
 
     def send(self, message: Any) -> None:
         with suppress(BrokenPipeError):  # a worker that is dead: the end of its output says so
             self._outgoing.send(message)
 
-    def close(self) -> str:
-        """Reap the process and return what is known of its end."""
-        self.process.kill()
+    def listen(self) -> None:
+        """Read what has been printed, and keep its end."""
+        if self.printed is None:
+            return
+        heard = self.printed.read(PIPE_BYTES)
+        if heard == b"":  # nobody can print any more
+            self.printed.close()
+            self.printed = None
+        self._heard = (self._heard + (heard or b""))[-PIPE_BYTES:]
+
+    def forget(self) -> None:
+        """Drop what was printed before the next trial."""
+        self.listen()
+        self._heard = b""
+
+    @property
+    def log(self) -> str:
+        """The end of what the trial has printed."""
+        return self._heard.rpartition(self._mark)[2].decode(errors="replace").strip()[-LOG_CHARACTERS:]
+
+    def kill(self) -> None:
+        """Kill the process and all that it has started; it is not reaped before, so that its number is its own."""
+        with suppress(ProcessLookupError, PermissionError):  # a group of the dead is none, or nobody's
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    def close(self) -> tuple[int, str]:
+        """Reap the process; return its exit code and the end of what its trial printed."""
+        self.kill()
         code = self.process.wait()
+        self.listen()
+        if self.printed is not None:
+            self.printed.close()
         self._outgoing.close()
         self.incoming.close()
-        tail = self._log.read_text(errors="replace")[-LOG_TAIL_CHARACTERS:].strip() if self._log.exists() else ""
-        return f"its worker process ended with exit code {code}" + (f": {tail}" if tail else "")
+        return code, self.log
+
+
+def _remove_leftovers() -> None:
+    """Remove the folders of this host's coordinators that were killed before they could do it."""
+    for file in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*/{OWNER_FILE}"):
+        with suppress(OSError, ValueError):  # somebody else's
+            owner = file.read_text()
+            if owner and is_dead(owner):
+                shutil.rmtree(file.parent, ignore_errors=True)
 
 
 def _environment(threads: int) -> dict[str, str]:

@@ -5,7 +5,9 @@ It never imports the user's ``__main__``, and it ends when its coordinator does.
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import sys
 import threading
 import time
@@ -28,10 +30,13 @@ class Setup:
         A pickle of the `Work` that trials do.
     memory_limit : int or None
         Bytes that the process may take.
+    mark : bytes
+        Written to what the trials print, before each of them.
     """
 
     work: bytes
     memory_limit: int | None = None
+    mark: bytes = b""
 
 
 def main() -> None:
@@ -40,6 +45,7 @@ def main() -> None:
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
         _serve(incoming, outgoing)
+    _end_helpers()
 
 
 def _serve(incoming: Connection, outgoing: Connection) -> None:
@@ -54,13 +60,25 @@ def _serve(incoming: Connection, outgoing: Connection) -> None:
         resource.setrlimit(resource.RLIMIT_DATA, (setup.memory_limit, setup.memory_limit))
     begin = cloudpickle.loads(setup.work).begin()
     while (ticket := incoming.recv()) is not None:
+        _flush(setup.mark)
         outgoing.send(Started(ticket.number))
         judging = begin(ticket)
         event: Any = advance(ticket.number, judging, None)
         while isinstance(event, Reached):
             outgoing.send(event)
             event = advance(ticket.number, judging, incoming.recv())
+        _flush()
         outgoing.send(event)
+
+
+def _flush(mark: bytes = b"") -> None:
+    """Print what is still held back, native libraries' output too, and a mark after it."""
+    with suppress(OSError, ValueError, AttributeError):  # a trial may have closed or replaced any of these
+        sys.stdout.flush()
+        sys.stderr.flush()
+        ctypes.CDLL(None).fflush(None)
+    with suppress(OSError):
+        os.write(2, mark)
 
 
 def _take_pipes() -> tuple[Connection, Connection]:
@@ -72,13 +90,22 @@ def _take_pipes() -> tuple[Connection, Connection]:
     os.dup2(2, 1)
     os.close(nothing)
     sys.stdout = sys.stderr
+    for pipe in (incoming, outgoing):  # what a trial forks must not keep them open beyond this process
+        os.register_at_fork(after_in_child=pipe.close)
     return incoming, outgoing
 
 
 def _end_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(PARENT_POLL_SECONDS)
+    _end_helpers()
     os._exit(1)
+
+
+def _end_helpers() -> None:
+    """End this process together with those that its trials have started, if it leads a group of its own."""
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -91,6 +91,9 @@ class Ledger(Protocol):
     def reach(self, number: int, rungs: Mapping[int, float]) -> None:
         """Write what a trial has reached."""
 
+    def note(self, number: int, attrs: Mapping[str, Any]) -> None:
+        """Write user attributes of a trial, in place of those it has by these names."""
+
     def finish(self, number: int, ending: Ending) -> bool:
         """End a trial; False where the row is no longer held here, and then nothing is written."""
 
@@ -191,6 +194,11 @@ class PlainLedger:
         with self._alone():
             if self._is_mine(number):
                 write_rungs(self._storage, self._held[number], rungs)
+
+    def note(self, number: int, attrs: Mapping[str, Any]) -> None:
+        """Write user attributes."""
+        for key, attr in attrs.items():
+            self._storage.set_trial_user_attr(self._held[number], key, attr)
 
     def finish(self, number: int, ending: Ending) -> bool:
         """Write rungs and attributes, and last of all the state."""

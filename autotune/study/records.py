@@ -45,6 +45,8 @@ class TrialRecord:
         Why it was pruned or failed.
     cut : bool
         True when a deadline ended its curve.
+    log : str
+        The end of what it printed, where it ran in a worker process.
     """
 
     number: int
@@ -58,6 +60,7 @@ class TrialRecord:
     seconds: float | None = None
     reason: str = ""
     cut: bool = False
+    log: str = ""
 
 
 def ranked(records: Sequence[TrialRecord], *, maximize: bool) -> list[TrialRecord]:

@@ -24,6 +24,9 @@ CONFIG = "autotune:config"
 OUTCOME = "autotune:outcome"
 """What came of the trial."""
 
+DEATHS = "autotune:deaths"
+"""How many worker processes have died of the trial; the death of a coordinator does not count."""
+
 CONSTRAINT = f"{_CONSTRAINTS_KEY}:failed"
 """Violated by failed trials, by the name under which Optuna's samplers look for it."""
 
@@ -37,6 +40,7 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
     config = Config(flat.pop("learner"), flat) if flat else None
     rungs = dict(trial.intermediate_values)
     common: dict[str, Any] = {"number": trial.number, "config": config, "seconds": outcome.get("seconds")}
+    common["log"] = outcome.get("log", "")
     if trial.state.is_finished() and not outcome:
         told = f"told {trial.state.name} by another program"
         return TrialRecord(state="failed", score=None, reason=told, **common)

@@ -146,6 +146,19 @@ class SqlLedger:
 
         self.patiently(write)
 
+    def note(self, number: int, attrs: Mapping[str, Any]) -> None:
+        """Write user attributes of a trial, as long as the row is held here."""
+        trial_id = self._held[number]
+        known = (self._attrs.c.trial_id == trial_id) & self._attrs.c.key.in_(list(attrs))
+
+        def write() -> None:
+            with self._storage.engine.begin() as connection:
+                if self._look(connection, trial_id) == (TrialState.RUNNING, self._me):
+                    connection.execute(self._attrs.delete().where(known))
+                    self._add_attrs(connection, self._attrs, trial_id, attrs)
+
+        self.patiently(write)
+
     def finish(self, number: int, ending: Ending) -> bool:
         """End a trial in one transaction: still RUNNING, still held here, or nothing is written."""
         trial_id = self._held[number]

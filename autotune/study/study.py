@@ -21,7 +21,7 @@ from autotune.study.ledger import Ending, Ledger, PlainLedger, Proposal
 from autotune.study.memory import Memory
 from autotune.study.owner import is_dead, is_of_this_host
 from autotune.study.records import TrialRecord
-from autotune.study.rows import CONSTRAINT, OUTCOME, OWNER
+from autotune.study.rows import CONSTRAINT, DEATHS, OUTCOME, OWNER
 from autotune.study.sql_ledger import TESTED, SqlLedger
 from autotune.study.strategies import Pruner, trial_seed
 from autotune.study.suggest import from_values, suggest
@@ -52,6 +52,7 @@ class _Running:
 
     config: Config
     reached: set[int]
+    deaths: int
     unwritten: dict[int, float] = field(default_factory=dict)
     written: float = field(default_factory=time.monotonic)
 
@@ -173,7 +174,7 @@ class TuningStudy:
             config = self._read(row)
         assert config is not None
         self._drafter.note(config)
-        self._running[number] = _Running(config, set(row.intermediate_values))
+        self._running[number] = _Running(config, set(row.intermediate_values), row.user_attrs.get(DEATHS, 0))
         return Claim(number, config, trial_seed(self.seed, number, "model"))
 
     def is_stopped(self) -> bool:
@@ -202,24 +203,34 @@ class TuningStudy:
             self._reach(number, progress)
         return self._memory.may_go_on(self._running[number].config.learner, number, progress, first_rung)
 
-    def complete(self, number: int, evaluation: Evaluation) -> TrialRecord | None:
-        """Finish a trial with its evaluation; None where another process has taken it over."""
+    def deaths(self, number: int) -> int:
+        """Return how many worker processes have died of a trial that is held here, under whatever coordinator."""
+        return self._running[number].deaths
+
+    def note_death(self, number: int) -> None:
+        """Note in its row that a worker process has died of a trial."""
+        running = self._running[number]
+        running.deaths += 1
+        self._ledger.note(number, {DEATHS: running.deaths})
+
+    def complete(self, number: int, evaluation: Evaluation, log: str = "") -> TrialRecord | None:
+        """Finish a trial with its evaluation, and what it printed; None where another process has taken it over."""
         outcome = asdict(replace(evaluation, predictions=None))
         del outcome["predictions"]
-        return self._finish(number, TrialState.COMPLETE, evaluation.score, outcome, failed=False)
+        return self._finish(number, TrialState.COMPLETE, evaluation.score, outcome, log, failed=False)
 
-    def prune(self, number: int, progress: Progress, seconds: float) -> TrialRecord | None:
+    def prune(self, number: int, progress: Progress, seconds: float, log: str = "") -> TrialRecord | None:
         """Finish a trial that was not worth going on with."""
         where = f"fold {progress.rung}" if progress.by_fold else f"rung {progress.rung}"
         outcome = {"score": progress.score, "seconds": seconds, "reason": f"pruned at {where}"}
         if progress.by_fold:
             self._reach(number, progress)
-        return self._finish(number, TrialState.PRUNED, None, outcome)
+        return self._finish(number, TrialState.PRUNED, None, outcome, log)
 
-    def fail(self, number: int, reason: str, seconds: float) -> TrialRecord | None:
+    def fail(self, number: int, reason: str, seconds: float, log: str = "") -> TrialRecord | None:
         """Finish a trial that raised: told with the baseline's score and as infeasible, so that samplers keep away."""
         outcome = {"failed": True, "reason": reason, "seconds": seconds}
-        return self._finish(number, TrialState.COMPLETE, self._score_of_failures(), outcome, failed=True)
+        return self._finish(number, TrialState.COMPLETE, self._score_of_failures(), outcome, log, failed=True)
 
     def give_back(self, number: int) -> None:
         """Leave a trial to whoever comes next: it stays RUNNING, without an owner."""
@@ -353,10 +364,17 @@ class TuningStudy:
             running.unwritten, running.written = {}, time.monotonic()
 
     def _finish(
-        self, number: int, state: TrialState, value: float | None, outcome: dict[str, Any], failed: bool | None = None
+        self,
+        number: int,
+        state: TrialState,
+        value: float | None,
+        outcome: dict[str, Any],
+        log: str,
+        failed: bool | None = None,
     ) -> TrialRecord | None:
         """Write how a trial ended; all complete ones need the constraint, or the GP sampler refuses."""
         running = self._running[number]
+        outcome |= {"log": log} if log else {}
         constraint = {} if failed is None else {CONSTRAINT: float(failed)}
         ending = Ending(state, value, running.unwritten, {OUTCOME: outcome}, constraint)
         kept = self._ledger.finish(number, ending)

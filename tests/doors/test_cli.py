@@ -302,6 +302,27 @@ def test_studies_status_and_trials_say_how_things_stand(cancer: Path, elsewhere:
     assert len(json.loads(tune("trials", "--json").stdout)["trials"]) == 3
 
 
+def test_all_that_is_known_of_one_trial_is_shown(elsewhere: None) -> None:
+    def objective(params: dict[str, Any]) -> Any:
+        print("the words of a trial")
+        for step in range(1, 5):
+            yield params["x"] + 1 / step
+
+    words: dict[str, Any] = {"n_trials": 2, "n_jobs": 2, "pruner": "none", "random_state": 0, "progress": False}
+    autotune.optimize(objective, {"x": autotune.Float(0, 1)}, storage="autotune.db", **words)
+    lines = tune("trials", "0").stdout.splitlines()
+    assert lines[:3] == ["number       0", "state        complete", "score        0.75"]
+    assert any(line.startswith("owner ") and f"process {os.getpid()}" in line for line in lines)
+    at = [lines.index(name) for name in ("params", "rungs", "log")]
+    assert lines[at[0] + 1 : at[1]] == ["  learner  objective", "  x        0.5"]
+    assert lines[at[1] + 1] == "  0  1.5" and lines[at[2] + 1 :] == ["the words of a trial"]
+    found = json.loads(tune("trials", "0", "--json").stdout)
+    assert (found["log"], found["rungs"]["0"], found["state"]) == ("the words of a trial", 1.5, "complete")
+    assert [each["log"] for each in json.loads(tune("trials", "--json").stdout)["trials"]] == [found["log"]] * 2
+    wrong = tune("trials", "2")
+    assert wrong.exit_code == 2 and wrong.stderr.startswith("error: no trial 2\n")
+
+
 def test_a_study_is_deleted_when_that_is_confirmed(cancer: Path, elsewhere: None) -> None:
     tune("run", str(cancer), "--target", "diagnosis", "--space", "linear", "--n-trials", "1", "--study-name", "a")
     assert tune("delete", "b", "--yes").exit_code == 2

@@ -25,9 +25,9 @@ from autotune.study.study import TuningStudy
 FOREVER = float("inf")
 
 
-def make_study() -> TuningStudy:
+def make_study(storage: optuna.storages.BaseStorage | None = None) -> TuningStudy:
     study = open_study(
-        optuna.storages.InMemoryStorage(),
+        storage or optuna.storages.InMemoryStorage(),
         "study",
         space=Space({"linear": {"C": Float(0.1, 10.0)}}),
         sampler=find_sampler("random"),
@@ -146,6 +146,25 @@ def test_a_trial_that_is_lost_twice_has_failed() -> None:
     ]
     assert len(executor.submitted) == 4
     assert [trial.value for trial in study.optuna.trials] == [0.5, 0.5]
+
+
+def test_a_second_death_counts_under_another_coordinator_whose_own_death_does_not() -> None:
+    storage = optuna.storages.InMemoryStorage()
+
+    def dies_and_is_interrupted(ticket: Ticket) -> list[Event]:
+        if len(executor.submitted) == 2:
+            raise KeyboardInterrupt
+        return [Lost(ticket.number, "first death")]
+
+    for _ in range(3):  # coordinators that end while the trial runs
+        executor = Scripted(lambda ticket: [])
+        with pytest.raises(AssertionError, match="wait for ever"):
+            search(make_study(storage), executor, 1)
+    executor = Scripted(dies_and_is_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        search(make_study(storage), executor, 1)
+    (record,) = search(make_study(storage), Scripted(lambda ticket: [Lost(0, "second death", "its words")]), 1)
+    assert (record.state, record.reason, record.log) == ("failed", "second death", "its words")
 
 
 def test_a_late_trial_is_killed_given_back_and_taken_up_again() -> None:

@@ -10,7 +10,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +201,114 @@ def test_printing_in_a_trial_breaks_no_message() -> None:
             assert isinstance(event, Completed), event
 
 
+def test_what_a_trial_prints_comes_with_its_end_and_with_no_other_s() -> None:
+    def talkative(y: Any, predictions: Any, weight: Any) -> float:
+        import ctypes
+
+        os.write(1, b"to file descriptor 1\n")
+        ctypes.CDLL(None).puts(b"from a native library")
+        subprocess.run(["echo", "from a child"], check=True)
+        sys.stdout.write(f"to stdout {os.environ.setdefault('TRIAL', '')}")
+        os.environ["TRIAL"] += "I"
+        return 1.0
+
+    said = {"to file descriptor 1", "from a native library", "from a child"}
+    with pool_of(talkative) as pool:
+        first, second = run_one(pool, 0), run_one(pool, 1)
+        failed = run_one(pool, 2, Config("linear", {"C": -1.0}))
+        pool.submit(Ticket(3, LINEAR, 3, FOREVER))
+        assert isinstance(next_event(pool), Reached)
+        pool.reply(3, False)
+        stopped = next_event(pool)
+    assert isinstance(first, Completed) and isinstance(second, Completed)
+    assert said < set(first.log.replace("to stdout", "\n").splitlines()), first.log
+    assert "IIII" not in first.log and "to stdout III" in second.log and "to stdout \n" not in second.log
+    assert isinstance(failed, Failed) and failed.log == ""
+    assert isinstance(stopped, Stopped) and said <= set(stopped.log.splitlines())
+
+
+def test_the_log_of_a_trial_that_never_stops_printing_is_short_and_takes_no_disk() -> None:
+    def endless(y: Any, predictions: Any, weight: Any) -> float:
+        for _ in range(1000):
+            os.write(2, b"words " * 10_000)
+        os.write(2, "the end é".encode())
+        return 1.0
+
+    with pool_of(endless) as pool:
+        event = run_one(pool)
+        files = [each for each in Path(pool._folder.name).rglob("*") if each.is_file()]
+    assert isinstance(event, Completed)
+    assert len(event.log) == 2000 and event.log.endswith("the end é")
+    assert {each.name for each in files} == {"owner", "task.joblib"}
+
+
+def test_a_trial_that_closes_its_output_is_waited_for_quietly() -> None:
+    def closes(y: Any, predictions: Any, weight: Any) -> float:
+        with suppress(OSError):
+            os.closerange(1, 3)
+        time.sleep(0.5)
+        return 1.0
+
+    with pool_of(closes) as pool:
+        before = time.process_time()
+        assert isinstance(run_one(pool), Completed)
+        assert time.process_time() - before < 0.7  # of 1.5 seconds
+
+
+def helper_of(file: str, ends: str) -> Any:
+    """Return a metric that starts a helper in two ways, and then ends as it is told."""
+
+    def starts_helpers(y: Any, predictions: Any, weight: Any) -> float:
+        spawned = subprocess.Popen(["sleep", "600"])
+        forked = os.fork()
+        if forked == 0:
+            time.sleep(600)
+            os._exit(0)
+        Path(file).write_text(f"{spawned.pid} {forked}")
+        if ends == "hangs":
+            time.sleep(600)
+        if ends == "exits":
+            os._exit(3)
+        return 1.0
+
+    return starts_helpers
+
+
+def wait_for_the_end_of(pids: list[int]) -> None:
+    until = time.monotonic() + 10
+    while any(map(alive, pids)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not any(map(alive, pids))
+
+
+def pids_in(file: Path) -> list[int]:
+    until = time.monotonic() + 60
+    while not (file.exists() and len(file.read_text().split()) == 2) and time.monotonic() < until:
+        time.sleep(0.05)
+    return [int(word) for word in file.read_text().split()]
+
+
+@pytest.mark.parametrize("ends", ["hangs", "exits"])
+def test_what_a_lost_trial_has_started_ends_with_it(ends: str, tmp_path: Path) -> None:
+    with pool_of(helper_of(str(tmp_path / "pids"), ends)) as pool:
+        pool.submit(Ticket(0, LINEAR, 3, FOREVER))
+        helpers = pids_in(tmp_path / "pids")
+        if ends == "hangs":
+            assert all(map(alive, helpers))
+            pool.kill(0)
+        assert isinstance(next_event(pool), Lost)
+        wait_for_the_end_of(helpers)
+
+
+def test_what_a_complete_trial_has_started_lives_as_long_as_its_worker(tmp_path: Path) -> None:
+    with pool_of(helper_of(str(tmp_path / "pids"), "goes on")) as pool:
+        assert isinstance(run_one(pool), Completed)
+        helpers = pids_in(tmp_path / "pids")
+        assert all(map(alive, helpers))
+        assert isinstance(run_one(pool, 1), Completed)
+    wait_for_the_end_of(helpers)
+
+
 def test_workers_have_no_more_threads_than_they_were_given() -> None:
     names = (*THREAD_VARIABLES, "AUTOTUNE_TEST")
 
@@ -322,6 +430,43 @@ def test_workers_end_with_their_coordinator(number: signal.Signals, tmp_path: Pa
     while any(map(alive, workers)) and time.monotonic() < until:
         time.sleep(0.1)
     assert not any(map(alive, workers))
+
+
+HELPED = textwrap.dedent(
+    """
+    import os, subprocess, sys, time
+    import autotune
+
+    def objective(params):
+        helper = subprocess.Popen(["sleep", "600"])
+        open("pids", "w").write(f"{os.getpid()} {helper.pid}")
+        time.sleep(600)
+
+    autotune.optimize(objective, {"x": autotune.Float(0, 1)}, n_trials=2, trial_timeout=600)
+    """
+)
+
+
+def test_a_killed_coordinator_leaves_no_helper_and_its_folder_goes_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen([sys.executable, "-c", HELPED], cwd=tmp_path, env=environment)
+    try:
+        pids = pids_in(tmp_path / "pids")
+        (folder,) = tmp_path.glob("autotune-*")
+        with pool_of() as pool:
+            assert folder.exists()  # its owner lives
+            mine = Path(pool._folder.name)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        wait_for_the_end_of(pids)
+    finally:
+        process.kill()
+    assert folder.exists() and not mine.exists()
+    with pool_of():
+        assert not folder.exists()
 
 
 def wait_for_workers(log: Path) -> set[int]:

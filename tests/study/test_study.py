@@ -150,6 +150,33 @@ def test_a_trial_given_back_is_taken_up_with_its_number_and_parameters(storage: 
     assert again == first and again != second
 
 
+def test_deaths_of_a_trial_are_counted_in_its_row(storage: BaseStorage) -> None:
+    study = join(storage)
+    study.claim()
+    for deaths in (1, 2):
+        study.note_death(0)
+        assert study.deaths(0) == deaths
+    study.give_back(0)
+    successor = join(storage)
+    successor.claim()
+    assert successor.deaths(0) == 2
+    study.claim()
+    assert study.deaths(1) == 0
+
+
+@pytest.mark.parametrize("end", ["complete", "prune", "fail"])
+def test_what_a_trial_printed_is_kept(storage: BaseStorage, end: str) -> None:
+    study = join(storage)
+    study.claim()
+    ends = {
+        "complete": lambda: study.complete(0, evaluation(0.7), log="some\nwords \0"),
+        "prune": lambda: study.prune(0, Progress(2, 4.0, 0.9), 0.1, log="some\nwords \0"),
+        "fail": lambda: study.fail(0, "ValueError: no", 0.2, log="some\nwords \0"),
+    }
+    ends[end]()
+    assert join(storage).records()[0].log == "some\nwords \0"
+
+
 def test_a_trial_of_a_dead_owner_is_taken_up_and_reaches_its_rungs_again_quietly(storage: BaseStorage) -> None:
     study = join(storage)
     claims = [study.claim() for _ in range(3)]
