@@ -40,6 +40,7 @@ def tune(
     deterministic: bool = DEFAULTS.deterministic,
     storage: Any = DEFAULTS.storage,
     study_name: str | None = DEFAULTS.study_name,
+    from_study: str | None = DEFAULTS.from_study,
     random_state: int | None = DEFAULTS.random_state,
     groups: Any = DEFAULTS.groups,
     time: Any = DEFAULTS.time,
@@ -62,7 +63,7 @@ def tune(
         Name of the target column; needed without `y`.
     task, metric, space, model, n_trials, timeout, cv, test_size, sampler, pruner, \
 trial_timeout, memory_limit, patience, target_score, min_gain, n_jobs, deterministic, storage, study_name, \
-random_state, groups, time, positive, sample_weight, ensemble, refit, device, progress
+from_study, random_state, groups, time, positive, sample_weight, ensemble, refit, device, progress
         The settings; `autotune.settings.Settings` says what each means, and so does ``tune run --help``.
 
     Returns
@@ -107,6 +108,7 @@ def optimize(
     deterministic: bool = DEFAULTS.deterministic,
     storage: Any = DEFAULTS.storage,
     study_name: str | None = DEFAULTS.study_name,
+    from_study: str | None = DEFAULTS.from_study,
     random_state: int | None = DEFAULTS.random_state,
     progress: bool | None = DEFAULTS.progress,
 ) -> Optimization:
@@ -123,7 +125,7 @@ def optimize(
     direction : {"minimize", "maximize"}
         Which scores are better.
     n_trials, timeout, sampler, pruner, trial_timeout, memory_limit, patience, target_score, min_gain, \
-n_jobs, deterministic, storage, study_name, random_state, progress
+n_jobs, deterministic, storage, study_name, from_study, random_state, progress
         As for `tune`.
 
     Returns

@@ -81,7 +81,8 @@ def _setting_option(setting: Field[Any]) -> Callable[[C], C]:
     if setting.metadata["flag"] == "bool":
         return click.option(f"--{name}/--no-{name}", setting.name, **words)
     kind = {"text": str, "int": int, "float": float}[setting.metadata["flag"]]
-    return click.option(f"--{name}", setting.name, type=kind, **words)
+    names = [f"--{each}" for each in (setting.metadata["option"], name) if each]
+    return click.option(*names, setting.name, type=kind, **words)
 
 
 @main.command()
@@ -144,7 +145,7 @@ def demo(**given: Any) -> None:
 
 OPTIMIZING = (
     *("n_trials", "timeout", "sampler", "pruner", "trial_timeout", "memory_limit", "patience", "target_score"),
-    *("min_gain", "n_jobs", "deterministic", "storage", "study_name", "random_state", "progress"),
+    *("min_gain", "n_jobs", "deterministic", "storage", "study_name", "from_study", "random_state", "progress"),
 )
 """The settings that an objective without a table has, beside its space."""
 

@@ -51,6 +51,7 @@ class _AutoTune(BaseEstimator):  # type: ignore[misc]  # scikit-learn carries no
         deterministic: bool = DEFAULTS.deterministic,
         storage: Any = DEFAULTS.storage,
         study_name: str | None = DEFAULTS.study_name,
+        from_study: str | None = DEFAULTS.from_study,
         random_state: Any = DEFAULTS.random_state,
         groups: Any = DEFAULTS.groups,
         time: Any = DEFAULTS.time,
@@ -161,7 +162,7 @@ class AutoTuneClassifier(ClassifierMixin, _AutoTune):  # type: ignore[misc]  # a
     ----------
     task, metric, space, model, n_trials, timeout, cv, test_size, sampler, pruner, \
 trial_timeout, memory_limit, patience, target_score, min_gain, n_jobs, deterministic, storage, study_name, \
-random_state, groups, time, positive, sample_weight, ensemble, refit, device, progress
+from_study, random_state, groups, time, positive, sample_weight, ensemble, refit, device, progress
         The settings; `autotune.settings.Settings` says what each means. No test rows are set aside by default, since
         whoever fits an estimator holds them.
 
@@ -235,7 +236,7 @@ class AutoTuneRegressor(RegressorMixin, _AutoTune):  # type: ignore[misc]  # as 
     ----------
     task, metric, space, model, n_trials, timeout, cv, test_size, sampler, pruner, \
 trial_timeout, memory_limit, patience, target_score, min_gain, n_jobs, deterministic, storage, study_name, \
-random_state, groups, time, positive, sample_weight, ensemble, refit, device, progress
+from_study, random_state, groups, time, positive, sample_weight, ensemble, refit, device, progress
         The settings; `autotune.settings.Settings` says what each means. No test rows are set aside by default, since
         whoever fits an estimator holds them.
 

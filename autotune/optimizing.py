@@ -17,7 +17,7 @@ from autotune.learners.custom import is_flat
 from autotune.learners.loading import load_model
 from autotune.learners.makings import describe_model
 from autotune.objective import Objective
-from autotune.plan import batch_of, digest, resources_of, seed_of
+from autotune.plan import batch_of, digest, resources_of, seed_and_origin
 from autotune.settings import Settings, trial_budget
 from autotune.setup import setup_of
 from autotune.spaces.catalog import find_space
@@ -25,6 +25,7 @@ from autotune.spaces.space import Space
 from autotune.study.identity import Goal, batch_identity, set_goal
 from autotune.study.opening import open_study
 from autotune.study.records import TrialRecord, leaderboard
+from autotune.study.seeding import begun_with
 from autotune.study.storage import open_storage
 from autotune.study.strategies import find_pruner, find_sampler
 from autotune.study.study import TuningStudy
@@ -204,7 +205,7 @@ def _open(
     name = settings.study_name or "-".join(
         (getattr(objective.function, "__name__", "objective").strip("<>"), space.name, digest(json.dumps(identity)))
     )
-    seed = seed_of(settings.random_state, storage, name)
+    seed, origin = seed_and_origin(settings, storage, name, identity)
     study = open_study(
         storage,
         name,
@@ -219,6 +220,8 @@ def _open(
         say=watch.said,
         batch=batch,
     )
+    if origin is not None:
+        watch.said(begun_with(study, origin, {}))
     return study, seed
 
 

@@ -28,11 +28,13 @@ from autotune.setup import setup_of
 from autotune.spaces.document import MODEL
 from autotune.spaces.space import Space
 from autotune.study.identity import batch_identity
-from autotune.study.opening import stored_seed
+from autotune.study.opening import load_study, stored_seed
+from autotune.study.seeding import check_origin
 from autotune.study.storage import open_storage
 from autotune.study.strategies import Pruner, find_pruner, find_sampler
 
 if TYPE_CHECKING:
+    import optuna
     from numpy.typing import NDArray
     from optuna.samplers import BaseSampler
     from optuna.storages import BaseStorage
@@ -81,6 +83,8 @@ class Plan:
         Versions of the packages.
     setup : dict of str to value
         What others need to join the study, as plain values.
+    origin : optuna.Study or None
+        An older study, with whose trials the study begins.
     notes : tuple of str
         All that was inferred, dropped or changed, a line each.
     test_name : str
@@ -110,6 +114,7 @@ class Plan:
     ensemble: int
     versions: dict[str, str]
     setup: dict[str, Any]
+    origin: optuna.Study | None
     notes: tuple[str, ...]
     test_name: str = "split"
 
@@ -148,7 +153,7 @@ def make_plan(settings: Settings, table: Table, *, started: float) -> Plan:
     batch = batch_of(settings, n_jobs)
     identity = _identity(settings, table, metric, space, models) | batch_identity(batch)
     study_name = settings.study_name or _default_name(table, space, identity)
-    seed = seed_of(settings.random_state, storage, study_name)
+    seed, origin = seed_and_origin(settings, storage, study_name, identity)
     parts = _cut(settings, table, test_table, metric, seed)
     notes = _model_notes(space, learners, models, parts["search"])
     return Plan(
@@ -172,6 +177,7 @@ def make_plan(settings: Settings, table: Table, *, started: float) -> Plan:
         test_name="split" if test_table is None else fingerprint_table(test_table),
         versions=_versions(learners),
         setup=setup_of(settings, space, target=table.target, data=table.source),
+        origin=origin,
         **parts | {"notes": (*parts["notes"], *notes)},
     )
 
@@ -279,12 +285,32 @@ def batch_of(settings: Settings, n_jobs: int) -> int | None:
     return max(n_jobs, settings.n_jobs) if settings.deterministic else None
 
 
-def seed_of(random_state: int | None, storage: BaseStorage, study_name: str) -> int:
-    """Return the study's seed: the one that was asked for, the one that it has, or a new one."""
-    if random_state is not None:
-        return int(random_state)
-    stored = stored_seed(storage, study_name)
-    return random.SystemRandom().randrange(2**31) if stored is None else stored
+def seed_and_origin(
+    settings: Settings, storage: BaseStorage, study_name: str, identity: Mapping[str, str]
+) -> tuple[int, optuna.Study | None]:
+    """Return the study's seed, and the older study that it begins with, whose seed it shares.
+
+    The seed is the one that was asked for, or the one that the study has, or a new one.
+
+    Raises
+    ------
+    SettingsError
+        When the seed that was asked for is not that of the older study: its folds would be others.
+    StudyMismatchError
+        When that is a study of another question.
+    """
+    asked = None if settings.random_state is None else int(settings.random_state)
+    if settings.from_study is None:
+        known = asked if asked is not None else stored_seed(storage, study_name)
+        return random.SystemRandom().randrange(2**31) if known is None else known, None
+    if settings.from_study == study_name:
+        raise SettingsError(f"the study {study_name!r} cannot begin with itself", "from_study", "another study_name")
+    origin = load_study(storage, settings.from_study)
+    seed = check_origin(origin, identity)
+    if asked not in (None, seed):
+        problem = f"the study {origin.study_name!r} has random_state={seed}, found {asked}: its folds are others"
+        raise SettingsError(problem, "random_state, from_study", "leave random_state out")
+    return seed, origin
 
 
 def _model_notes(

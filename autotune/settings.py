@@ -17,9 +17,9 @@ from autotune.registry import unknown_name
 DEFAULT_N_TRIALS = 50
 
 
-def _setting(default: Any, text: str, *, flag: str = "text") -> Any:
-    """Declare a setting. `flag` says how the command line reads it: text, int, float, bool; none hides it there."""
-    return field(default=default, metadata={"help": text, "flag": flag})
+def _setting(default: Any, text: str, *, flag: str = "text", option: str | None = None) -> Any:
+    """Declare a setting. `flag` says how the command line reads it, `option` what it is called there besides."""
+    return field(default=default, metadata={"help": text, "flag": flag, "option": option})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,11 @@ class Settings:
     )
     storage: Any = _setting(None, "where the study lives: the path of a SQLite or .journal file, or a URL")
     study_name: str | None = _setting(None, "name of the study [default: made of what it is for, and a fingerprint]")
+    from_study: str | None = _setting(
+        None,
+        "an older study in this storage, of the same question but for its space: a new study begins with its trials",
+        option="from",
+    )
     random_state: int | None = _setting(
         None, "seed of all that is drawn at random [default: the study's own]", flag="int"
     )

@@ -12,10 +12,11 @@ from autotune.settings import DEFAULTS, NAMES, Settings, make_settings
 from autotune.spaces.files import read_document
 from autotune.spaces.space import Space
 
-OF_A_CALL = frozenset(
-    ("n_trials", "timeout", "n_jobs", "storage", "study_name", "random_state", "device", "progress", "space")
-)
-"""Settings that every call has of its own, and those that a study keeps elsewhere."""
+OF_A_CALL = frozenset({"space", "n_trials", "timeout", "n_jobs", "storage", "study_name", "from_study", "random_state"})
+"""Settings that every call has of its own, or that a study keeps elsewhere."""
+
+OF_A_DOOR = frozenset({"device", "progress"})
+"""Settings of a machine and its terminal."""
 
 
 def setup_of(settings: Settings, space: Space, **more: Any) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def setup_of(settings: Settings, space: Space, **more: Any) -> dict[str, Any]:
     by_hand = []
     for name in NAMES:
         value = getattr(settings, name)
-        if name in OF_A_CALL or value is getattr(DEFAULTS, name):
+        if name in OF_A_CALL | OF_A_DOOR or value is getattr(DEFAULTS, name):
             continue
         plain = _plain(str(Path(value).absolute()) if _is_file(name, value) else value)
         if plain is None:

@@ -24,7 +24,7 @@ from autotune.execution.coordinator import REFIT_RESERVE, Budget, Search, evalua
 from autotune.execution.events import Executor, Failed, Ticket, attempt
 from autotune.execution.places import executor_of
 from autotune.execution.work import OnFolds
-from autotune.learners.declared import takes
+from autotune.learners.declared import parameter_defaults, takes
 from autotune.learners.protocol import Model, Resources
 from autotune.plan import Plan, available_cores
 from autotune.predictor import MeanOfModels, Predictor
@@ -33,6 +33,7 @@ from autotune.spaces.space import Config
 from autotune.study.identity import Goal, set_goal
 from autotune.study.opening import open_study
 from autotune.study.records import TrialRecord, spread
+from autotune.study.seeding import begun_with
 from autotune.study.strategies import trial_seed
 from autotune.study.study import TuningStudy
 from autotune.verdict import Verdict, judge_on_test_rows
@@ -141,7 +142,7 @@ def retrain(plan: Plan, task: Task, record: TrialRecord) -> Model:
     config = record.config
     assert config is not None
     everything = make_member(task, np.arange(len(task), dtype=np.intp), None)
-    seed = trial_seed(plan.seed, record.number, "model")
+    seed = trial_seed(plan.seed, record.seed_number, "model")
     resources = Resources(threads=available_cores(), device=plan.resources.device)
     outcome = attempt(
         lambda: fit(config, everything, record.step or 1, seed=seed, resources=resources, learners=plan.learners)
@@ -191,7 +192,7 @@ def _predicted_again(
     """Evaluate trials of earlier calls again, for their predictions; those that time allows."""
     watch.said(f"evaluating {len(records)} trials of earlier calls again, for the ensemble; ensemble=1 needs none")
     tickets = [
-        Ticket(record.number, record.config, trial_seed(plan.seed, record.number, "model"), math.inf)
+        Ticket(record.number, record.config, trial_seed(plan.seed, record.seed_number, "model"), math.inf)
         for record in records
         if record.config is not None
     ]
@@ -256,6 +257,9 @@ def join(plan: Plan, watch: Watcher, *, sets_goal: bool = False) -> TuningStudy:
         batch=plan.batch,
     )
     study.set_baseline(_baseline_score(plan))
+    if plan.origin is not None:
+        defaults = {name: parameter_defaults(learner) for name, learner in plan.learners.items()}
+        watch.said(begun_with(study, plan.origin, defaults))
     if sets_goal:
         set_goal(study.optuna, Goal.of(plan.n_trials, plan.deadline))
     return study
@@ -309,7 +313,8 @@ def _judge(
     models: dict[str, Model] = {"tuned": _as_one(mixed, fitted)}
     if len(mixed) > 1:
         models["best"] = fitted[0]
-    default = next((record for record in study.records() if record.number == 0), None)
+    untuned = plan.space.first_configurations()[0]
+    default = next((record for record in study.records() if record.config == untuned), None)
     known = {record.number: model for (record, _), model in zip(mixed, fitted, strict=True)}
     if default is not None and default.number in known:
         models["default"] = known[default.number]

@@ -10,8 +10,9 @@ from typing import Any
 
 from autotune.curve import Evaluation
 from autotune.execution.events import Completed, Event, Executor, Failed, Lost, Reached, Started, Stopped, Ticket
+from autotune.study.claims import Claim
 from autotune.study.records import TrialRecord
-from autotune.study.study import Claim, TuningStudy
+from autotune.study.study import TuningStudy
 
 KILL_GRACE_SECONDS = 2.0
 """A trial that has not cut itself this long after its deadline is killed, where it can be."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from autotune.spaces.draws import enumerate_learner
@@ -52,7 +52,7 @@ class Drafter:
             if configs is not None
         }
         self._known: set[str] = set()
-        self._is_dry = False
+        self._is_dry = self._has_copies = False
 
     @property
     def is_exhausted(self) -> bool:
@@ -67,10 +67,11 @@ class Drafter:
         count = sum(map(len, self._listed.values()))
         return f"all {count} configurations of the space have been tried: the search ended with them"
 
-    def note(self, config: Config | None) -> None:
-        """Note that a configuration is tried."""
+    def note(self, config: Config | None, *, is_copy: bool = False) -> None:
+        """Note that a configuration is tried, or was in the older study that this one began with."""
         if config is not None:
             self._known.add(config_key(config))
+        self._has_copies |= is_copy
 
     def draft(
         self, study: optuna.Study, row: FrozenTrial, records: Callable[[], Sequence[TrialRecord]], *, maximize: bool
@@ -88,9 +89,18 @@ class Drafter:
         maximize : bool
             Whether larger scores are better.
         """
-        config = (
-            self._first[row.number] if row.number < len(self._first) else self._sampled(study, row, records, maximize)
-        )
+        first = self._first[row.number : row.number + 1]
+        if self._has_copies:  # which have taken the first numbers
+            first = tuple(config for config in self._first if not self.knows(config))
+        config = first[0] if first else self._sampled(study, row, records, maximize)
+        return self.proposal(config, study._storage.get_trial_system_attrs(row._trial_id))
+
+    def knows(self, config: Config) -> bool:
+        """Return whether a configuration has been tried, or is being tried."""
+        return config_key(config) in self._known
+
+    def proposal(self, config: Config, system_attrs: Mapping[str, Any] | None = None) -> Proposal:
+        """Return a configuration as what stands in a row."""
         values, params = as_suggestions(config, self._space), {}
 
         def ask(path: str, distribution: Any, parameter: Any) -> Any:
@@ -98,7 +108,7 @@ class Drafter:
             return values[path]
 
         attrs = {CONFIG: suggest(ask, self._space).flat()}
-        return Proposal(params, attrs, study._storage.get_trial_system_attrs(row._trial_id))
+        return Proposal(params, attrs, system_attrs or {})
 
     def _sampled(
         self, study: optuna.Study, row: FrozenTrial, records: Callable[[], Sequence[TrialRecord]], maximize: bool

@@ -26,7 +26,7 @@ from autotune.study.identity import (
 from autotune.study.mirror import quiet_optuna
 from autotune.study.owner import is_dead, is_of_this_host, is_this_process
 from autotune.study.records import TrialRecord, ranked
-from autotune.study.rows import OWNER, record_of, records_of
+from autotune.study.rows import ORIGIN, OWNER, record_of, records_of
 from autotune.study.storage import tell_repairs
 from autotune.study.strategies import Pruner
 from autotune.study.study import TuningStudy
@@ -199,7 +199,8 @@ def seed_of_study(study: optuna.Study) -> int:
 
 def is_of_this_place(study: optuna.Study, number: int, versions: Mapping[str, str]) -> bool:
     """Return whether a trial was run on this host, and the study was made with these versions of the packages."""
-    owner = study.get_trials(deepcopy=False)[number].user_attrs.get(OWNER, "")
+    attrs = study.get_trials(deepcopy=False)[number].user_attrs
+    owner = attrs.get(ORIGIN, {}).get("owner", attrs.get(OWNER, ""))
     return is_of_this_host(owner) and study.user_attrs.get(VERSIONS, {}) == dict(versions)
 
 

@@ -47,6 +47,8 @@ class TrialRecord:
         True when a deadline ended its curve.
     log : str
         The end of what it printed, where it ran in a worker process.
+    origin : int or None
+        Its number in the older study that it was copied from.
     """
 
     number: int
@@ -61,6 +63,12 @@ class TrialRecord:
     reason: str = ""
     cut: bool = False
     log: str = ""
+    origin: int | None = None
+
+    @property
+    def seed_number(self) -> int:
+        """The number that its seed is made of: where it was run first."""
+        return self.number if self.origin is None else self.origin
 
 
 def ranked(records: Sequence[TrialRecord], *, maximize: bool) -> list[TrialRecord]:

@@ -27,6 +27,9 @@ OUTCOME = "autotune:outcome"
 DEATHS = "autotune:deaths"
 """How many worker processes have died of the trial; the death of a coordinator does not count."""
 
+ORIGIN = "autotune:origin"
+"""Of a trial that was copied from an older study: that study, the trial's number there, and its owner."""
+
 CONSTRAINT = f"{_CONSTRAINTS_KEY}:failed"
 """Violated by failed trials, by the name under which Optuna's samplers look for it."""
 
@@ -40,7 +43,7 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
     config = Config(flat.pop("learner"), flat) if flat else None
     rungs = dict(trial.intermediate_values)
     common: dict[str, Any] = {"number": trial.number, "config": config, "seconds": outcome.get("seconds")}
-    common["log"] = outcome.get("log", "")
+    common |= {"log": outcome.get("log", ""), "origin": trial.user_attrs.get(ORIGIN, {}).get("number")}
     if trial.state.is_finished() and not outcome:
         told = f"told {trial.state.name} by another program"
         return TrialRecord(state="failed", score=None, reason=told, **common)

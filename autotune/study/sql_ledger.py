@@ -16,12 +16,14 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import optuna
 from optuna.distributions import distribution_to_json
 from optuna.trial import FrozenTrial, TrialState
 
 from autotune.errors import StorageError
+from autotune.study.databases import database_of
 from autotune.study.failures import DELETED, is_conflict, kinds_of_failure, may_pass, reason_of, unusable
-from autotune.study.ledger import Ending, Proposal, Propose
+from autotune.study.ledger import Ending, Ledger, PlainLedger, Proposal, Propose
 from autotune.study.owner import is_dead, is_of_this_host, this_owner
 from autotune.study.rows import OWNER
 
@@ -380,3 +382,11 @@ class SqlLedger:
 def _now() -> datetime:
     """Return the time as Optuna's tables hold it: UTC, without saying so."""
     return datetime.now(UTC).replace(tzinfo=None)
+
+
+def ledger_of(study: optuna.Study, say: Callable[[str], Any]) -> Ledger:
+    """Return the ledger of a study: one of transactions where its storage is a database that was opened here."""
+    database = database_of(study._storage)
+    if database is not None and optuna.__version__.startswith(TESTED):
+        return SqlLedger(database, study._study_id, say)
+    return PlainLedger(study._storage, study._study_id)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +14,16 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from autotune.spaces.space import Config, Space
-from autotune.study.databases import database_of
+from autotune.study.claims import Claim, Running
 from autotune.study.drafting import Drafter
 from autotune.study.gain import is_due, regret_bound
 from autotune.study.identity import n_stops
-from autotune.study.ledger import Ending, Ledger, PlainLedger, Proposal
+from autotune.study.ledger import Ending, Proposal
 from autotune.study.memory import Memory
 from autotune.study.owner import is_dead, is_of_this_host
 from autotune.study.records import TrialRecord
-from autotune.study.rows import CONSTRAINT, DEATHS, OUTCOME, OWNER
-from autotune.study.sql_ledger import TESTED, SqlLedger
+from autotune.study.rows import CONSTRAINT, DEATHS, ORIGIN, OUTCOME, OWNER, record_of
+from autotune.study.sql_ledger import ledger_of
 from autotune.study.strategies import Pruner, trial_seed
 from autotune.study.suggest import from_values, suggest
 
@@ -46,24 +47,8 @@ LEASES_SECONDS = 10.0
 """How often the leases of other hosts' trials are looked at."""
 
 
-@dataclass(slots=True)
-class _Running:
-    """A trial that is held here: its configuration, the rungs it has reached, and those still to be written."""
-
-    config: Config
-    reached: set[int]
-    deaths: int
-    unwritten: dict[int, float] = field(default_factory=dict)
-    written: float = field(default_factory=time.monotonic)
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A trial that this process is to run."""
-
-    number: int
-    config: Config
-    seed: int
+class _KnownError(Exception):
+    """A configuration is in the study already."""
 
 
 class TuningStudy:
@@ -107,11 +92,11 @@ class TuningStudy:
         self.ended = ""
         self._memory = Memory(study, pruner, batch)
         self._drafter = Drafter(space, sampler, accepts, seed)
-        self._running: dict[int, _Running] = {}
+        self._running: dict[int, Running] = {}
         self._lost: list[int] = []
         self._gain = 0, math.inf
         self._proposal = Proposal({}, {})
-        self._ledger = _ledger_of(study, say)
+        self._ledger = ledger_of(study, say)
         self._sampler_attrs = self._memory.shown.sampler_attrs()
         self._merged = self._leases_seen = self._merging_seconds = 0.0
         self._n_stops, self._stops_seen, self._stopped = n_stops(study), time.monotonic(), False
@@ -174,8 +159,30 @@ class TuningStudy:
             config = self._read(row)
         assert config is not None
         self._drafter.note(config)
-        self._running[number] = _Running(config, set(row.intermediate_values), row.user_attrs.get(DEATHS, 0))
-        return Claim(number, config, trial_seed(self.seed, number, "model"))
+        self._running[number] = Running(config, set(row.intermediate_values), row.user_attrs.get(DEATHS, 0))
+        return Claim(number, config, trial_seed(self.seed, record_of(row).seed_number, "model"))
+
+    def copy(self, config: Config, row: FrozenTrial, origin: Mapping[str, Any]) -> None:
+        """Hold a finished trial of another study as one of this one, unless its configuration is known here."""
+
+        def propose(number: int) -> Proposal | None:
+            self._merge()
+            if self._drafter.knows(config):
+                raise _KnownError
+            proposal = self._drafter.proposal(config)
+            self._proposal = replace(proposal, attrs={**proposal.attrs, ORIGIN: dict(origin)})
+            return self._proposal if len(self._memory.rows) <= number else None
+
+        with suppress(_KnownError):
+            number = self._ledger.claim(propose, None)
+            assert number is not None
+            self._memory.describe(number, self._proposal)
+            self._drafter.note(config, is_copy=True)
+            self._running[number] = Running(config, set(), 0, dict(row.intermediate_values))
+            failed = row.system_attrs.get(CONSTRAINT)
+            value = row.value if row.state == TrialState.COMPLETE else None
+            outcome = dict(row.user_attrs[OUTCOME])
+            self._finish(number, row.state, value, outcome, "", None if failed is None else failed > 0)
 
     def is_stopped(self) -> bool:
         """Return whether somebody has asked all who work at the study to stop, since it was joined here."""
@@ -304,7 +311,8 @@ class TuningStudy:
         started = time.monotonic()
         for row in self._ledger.news():
             if row.number not in self._running:
-                self._drafter.note(self._memory.hear(row).config)
+                record = self._memory.hear(row)
+                self._drafter.note(record.config, is_copy=record.origin is not None)
         self._merged = time.monotonic()
         self._merging_seconds = self._merged - started
 
@@ -384,11 +392,3 @@ class TuningStudy:
             self._merge()
             return None
         return self._memory.finish(number, ending)
-
-
-def _ledger_of(study: optuna.Study, say: Callable[[str], Any]) -> Ledger:
-    """Return the ledger of a study: one of transactions where its storage is a database that was opened here."""
-    database = database_of(study._storage)
-    if database is not None and optuna.__version__.startswith(TESTED):
-        return SqlLedger(database, study._study_id, say)
-    return PlainLedger(study._storage, study._study_id)

@@ -293,7 +293,7 @@ def test_studies_status_and_trials_say_how_things_stand(cancer: Path, elsewhere:
     assert tune("studies").stdout.startswith("a  3 complete  best roc_auc 0.9")
     assert json.loads(tune("studies", "--json").stdout)[0]["trials"] == {"complete": 3}
     status = tune("status").stdout
-    assert status.startswith("a: roc_auc (larger is better)\ntrials: 3 complete\nbest: trial ")
+    assert status.startswith("a: roc_auc (larger is better)\ntrials: 3 complete\nfinished: 3 of 3\nbest: trial ")
     assert json.loads(tune("status", "--json").stdout)["running"] == []
     lines = tune("trials").stdout.splitlines()
     assert [line.split()[:2] for line in lines] == [["0", "complete"], ["1", "complete"], ["2", "complete"]]

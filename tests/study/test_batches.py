@@ -11,11 +11,12 @@ from autotune.curve import Evaluation, Progress
 from autotune.errors import StudyMismatchError
 from autotune.spaces.params import Choice, Float
 from autotune.spaces.space import Config, Space
+from autotune.study.claims import Claim
 from autotune.study.identity import batch_identity
 from autotune.study.opening import open_study
 from autotune.study.storage import open_storage
 from autotune.study.strategies import find_pruner, find_sampler
-from autotune.study.study import Claim, TuningStudy
+from autotune.study.study import TuningStudy
 
 SPACE = Space(
     {
