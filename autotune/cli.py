@@ -53,8 +53,8 @@ class _Tune(click.Group):
             return super().invoke(context)
         except AutotuneError as error:
             click.echo(f"error: {error}", err=True)
-            wrong_input = isinstance(error, StorageError) or not isinstance(error, StudyError | PlugInError)
-            context.exit(WRONG if wrong_input else FAILED)
+            failed = isinstance(error, StudyError | PlugInError) and type(error) is not StorageError
+            context.exit(FAILED if failed else WRONG)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             context.exit(INTERRUPTED)

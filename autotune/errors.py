@@ -10,6 +10,7 @@ AutotuneError
 └── StudyError(RuntimeError)
     ├── StudyMismatchError              a study of that name was made for something else
     ├── StorageError                    the storage cannot be opened, read or written
+    │   └── StorageLostError            it could, and no longer can
     ├── NoSuccessfulTrialError          no trial ended with a score
     └── RefitError                      the winner could be cross-validated, but not trained on all rows
 """
@@ -99,6 +100,10 @@ class StudyMismatchError(StudyError):
 
 class StorageError(StudyError):
     """A storage cannot be opened, read or written."""
+
+
+class StorageLostError(StorageError):
+    """A storage fails while it is worked at: its disk is full, its server away for good."""
 
 
 class NoSuccessfulTrialError(StudyError):

@@ -122,7 +122,7 @@ class MariaDBServer:
         """Start it, and wait until it answers."""
         options = [
             *("--bind-address=127.0.0.1", f"--port={self._port}", f"--socket={self._folder}/s", "--skip-name-resolve"),
-            *(f"--init-file={self._folder}/init.sql", "--innodb-flush-log-at-trx-commit=2"),
+            *(f"--init-file={self._folder}/init.sql", "--innodb-flush-log-at-trx-commit=2", "--sql-mode="),
             *("--innodb-buffer-pool-size=16M", "--innodb-log-file-size=16M", f"--pid-file={self._folder}/pid"),
         ]
         with (self._folder / "server.log").open("ab") as log:

@@ -3,7 +3,15 @@ import pickle
 import pytest
 
 from autotune import errors
-from autotune.errors import AutotuneError, DataError, SettingsError, StudyError, UnknownNameError, raise_all
+from autotune.errors import (
+    AutotuneError,
+    DataError,
+    SettingsError,
+    StorageError,
+    StudyError,
+    UnknownNameError,
+    raise_all,
+)
 
 TREE = {
     "SpaceError": ValueError,
@@ -15,6 +23,7 @@ TREE = {
     "StudyError": RuntimeError,
     "StudyMismatchError": StudyError,
     "StorageError": StudyError,
+    "StorageLostError": StorageError,
     "NoSuccessfulTrialError": StudyError,
     "RefitError": StudyError,
 }

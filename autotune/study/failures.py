@@ -9,7 +9,7 @@ from typing import Any
 
 import optuna
 
-from autotune.errors import StorageError
+from autotune.errors import StorageLostError
 
 LASTING = ("disk is full", "readonly", "read-only", "no such table", "disk I/O error", "malformed")
 """What errors that do not pass by themselves have in them."""
@@ -31,17 +31,17 @@ def kinds_of_failure() -> tuple[type[Exception], ...]:
 
 @contextmanager
 def telling_failures() -> Iterator[None]:
-    """Make a StorageError of whatever a storage fails with; it may be used as a decorator."""
+    """Make a StorageLostError of whatever a storage fails with; it may be used as a decorator."""
     try:
         yield
     except kinds_of_failure() as error:
         raise unusable(error) from None
 
 
-def unusable(error: Exception) -> StorageError:
+def unusable(error: Exception) -> StorageLostError:
     """Return the error that ends a run."""
     hint = "all that was told is kept: run the same command again when this is mended"
-    return StorageError(f"the storage cannot be used any more: {reason_of(error)}", None, hint)
+    return StorageLostError(f"the storage cannot be used any more: {reason_of(error)}", None, hint)
 
 
 def reason_of(error: Exception) -> str:

@@ -191,6 +191,16 @@ def test_processes_claim_each_number_once(storage: str) -> None:
     assert [(row.number, row.value) for row in study.trials] == [(number, 0.5) for number in range(60)]
 
 
+def test_an_attribute_that_is_too_long_is_an_error_and_is_not_cut(mariadb: MariaDBServer) -> None:
+    """MySQL's TEXT holds 64 kB, and a server that is not strict would keep the beginning."""
+    study = optuna.create_study(storage=open_storage(mariadb.url))
+    here = ledger(study)
+    with pytest.raises(StorageError, match="Data too long"):
+        here.claim(lambda number: Proposal(PARAMS, {"long": "x" * 70_000}), None)
+    assert not study.trials
+    assert here.claim(propose, None) == 0
+
+
 def adopt_many(where: Any, name: str, n: int, adopted: Any) -> None:
     here = ledger(optuna.load_study(storage=open_storage(where), study_name=name))
     for number in range(n):

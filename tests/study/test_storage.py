@@ -1,4 +1,4 @@
-"""Where studies live: real SQLite files, shared by real processes, and a real PostgreSQL where there is one."""
+"""Where studies live: real SQLite files, shared by real processes, and real servers where there are some."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
-from servers import PostgresServer, why_no_postgres
+from servers import MariaDBServer, PostgresServer, why_no_mariadb, why_no_postgres
 from sqlalchemy import text
 
 import autotune
@@ -150,21 +150,21 @@ def test_processes_create_one_file_and_one_study_at_once(tmp_path: Path) -> None
         assert not (tmp_path / f"{attempt}.db.creating").exists()
 
 
-# ---- PostgreSQL ----
+# ---- servers ----
 
 
-@pytest.fixture
-def postgres() -> Iterator[str]:
+@pytest.fixture(scope="module", params=["postgres", "mariadb"])
+def server(request: pytest.FixtureRequest) -> Iterator[str]:
     """Start a server of one's own on a free port of this machine; give its URL."""
-    if reason := why_no_postgres():
+    if reason := why_no_postgres() if request.param == "postgres" else why_no_mariadb():
         pytest.skip(reason)
-    with PostgresServer() as server:
-        yield server.url
+    with PostgresServer() if request.param == "postgres" else MariaDBServer() as running:
+        yield running.url
 
 
-def test_a_study_on_postgresql(postgres: str) -> None:
+def test_a_study_on_a_server(server: str) -> None:
     X = np.random.default_rng(0).normal(size=(80, 2))
-    words: dict[str, Any] = {"space": "linear", "storage": postgres, "study_name": "shared", "random_state": 0}
+    words: dict[str, Any] = {"space": "linear", "storage": server, "study_name": "shared", "random_state": 0}
     first = autotune.tune(X, X[:, 0], n_trials=3, **words)
     second = autotune.tune(X, X[:, 0], n_trials=5, n_jobs=2, **words)
     assert len(second.records) == 5
@@ -174,9 +174,9 @@ def test_a_study_on_postgresql(postgres: str) -> None:
     assert [record.score for record in here.records] == [record.score for record in first.records]
 
 
-def test_a_url_that_names_no_driver_gets_one_that_is_installed(postgres: str) -> None:
-    plain = "postgresql" + postgres[postgres.index("://") :]
-    assert study_names(open_storage(plain)) == study_names(open_storage(postgres))
+def test_a_url_that_names_no_driver_gets_one_that_is_installed(server: str) -> None:
+    plain = server[: server.index("+")] + server[server.index("://") :]
+    assert study_names(open_storage(plain)) == study_names(open_storage(server))
 
 
 def test_a_database_without_a_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
