@@ -27,6 +27,10 @@ TIMES = 20
 """After n trials, the bound is looked at again every n-th part of so many: it costs more, the more trials there are."""
 
 
+TRIALS_SEEN = 400
+"""No more than the best so many are looked at: the time that it takes grows with their cube."""
+
+
 def is_due(n_finished: int) -> bool:
     """Return whether the bound is worth looking at after so many trials; it hangs on their number alone.
 
@@ -55,7 +59,9 @@ def regret_bound(rows: Iterable[FrozenTrial], direction: optuna.study.StudyDirec
     float
         Infinity while there are too few trials, or where they have no parameter in common.
     """
-    trials = [_without_learner(row) for row in rows]
+    sign = -1 if direction == optuna.study.StudyDirection.MAXIMIZE else 1
+    best_first = sorted((_without_learner(row) for row in rows), key=lambda trial: sign * (trial.value or 0.0))
+    trials = best_first[:TRIALS_SEEN]
     if len(trials) < TRIALS_NEEDED or not optuna.search_space.intersection_search_space(trials):
         return math.inf
     try:

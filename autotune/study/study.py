@@ -194,10 +194,13 @@ class TuningStudy:
         return self._stopped
 
     def awaits_others(self, limit: int | None) -> bool:
-        """Return whether other processes still run trials that count towards the limit, or that a batch waits for."""
+        """Return whether others still run trials of the limit or the batch, or have just ended the batch."""
         self._merge()
         limit = self._memory.limit(limit)
-        return limit is not None and any(number < limit for number in self._memory.others)
+        if limit is None:
+            return False
+        may_begin = self._memory.batch is not None and len(self._memory.rows) < limit and not self.is_exhausted
+        return may_begin or any(number < limit for number in self._memory.others)
 
     @property
     def is_exhausted(self) -> bool:
@@ -331,9 +334,11 @@ class TuningStudy:
 
     def _propose(self, number: int) -> Proposal | None:
         """Propose for a new row; None where another process has just taken its number."""
-        if len(self._memory.rows) < number:
+        rows = self._memory.rows
+        before = rows.row(number - 1) if number else None
+        if before is not None and not before.user_attrs:  # others were faster
             self._merge()
-        known = self._memory.rows.row(number)
+        known = rows.row(number)
         return None if known.user_attrs or known.params else self._drafted(number)
 
     def _drafted(self, number: int) -> Proposal:

@@ -246,6 +246,18 @@ def test_one_job_one_seed_one_history(sampler: str) -> None:
     np.testing.assert_array_equal(first.predict(make_table(seed=2)), second.predict(make_table(seed=2)))
 
 
+def test_deterministic_jobs_one_seed_one_history() -> None:
+    words: dict[str, Any] = {"space": MIXED, "n_jobs": 2, "deterministic": True, "n_trials": 14}
+    first, second = (run(plan_of(make_table(), **words)) for _ in range(2))
+    assert [replace(record, log="") for record in history(first)] == [
+        replace(record, log="")
+        for record in history(second)  # a warning that is given once a process is in one of them
+    ]
+    assert first.weights == second.weights
+    assert any(note.startswith("deterministic: batches of 2 trials") for note in first.notes)
+    np.testing.assert_array_equal(first.predict(make_table(seed=2)), second.predict(make_table(seed=2)))
+
+
 def test_another_seed_is_another_history() -> None:
     first, second = (run(plan_of(make_table(), random_state=seed)) for seed in (1, 2))
     assert history(first) != history(second)

@@ -75,6 +75,15 @@ def test_a_batch_begins_when_the_one_before_is_over(storage: BaseStorage) -> Non
     assert [claim.number for claim in claims(study, limit=5)] == [3, 4]
 
 
+def test_a_batch_that_others_have_just_ended_is_not_the_end(storage: BaseStorage) -> None:
+    study, other = join(storage), join(storage)
+    first = claims(other)
+    assert claims(study) == [] and study.awaits_others(None)
+    for claim in first:
+        end(other, claim.number, claim.config)
+    assert study.awaits_others(None) and [claim.number for claim in claims(study)] == [3, 4, 5]
+
+
 def test_what_comes_of_a_batch_is_shown_when_it_is_over_but_told_at_once(storage: BaseStorage) -> None:
     study = join(storage)
     first = claims(study)
