@@ -4,13 +4,14 @@ The map of the house, from the doors down; a room imports only from rooms below 
 
 ====================================  ==================================================================
 `autotune.api`, ``estimator``, ``cli``  the doors: arguments in, a Report shown
-`autotune.space_commands`, ``study_commands``, ``shell``  commands on spaces and studies; what a person types
+`autotune.space_commands`, ``study_commands``, ``joining_commands``, ``shell``  commands; what a person types
+`autotune.joining`, ``replaying``     working at a study by its name alone; training one of its trials again
 `autotune.tuning`                     the story, from a plan to a report: read this first
 `autotune.optimizing`, ``objective``    the same for a function without a table
 `autotune.console`, ``space_tables``    progress and tables on a terminal
 `autotune.testing`                    contracts for authors of learners
 `autotune.report`                     what happened; text, table, save, load
-`autotune.plan`                       settings to a plan: every name resolved, every pairing checked
+`autotune.plan`, ``setup``            settings to a plan, all checked; what of them a study carries for others
 `autotune.execution`                  the coordinator, and trials in this process or in workers
 `autotune.study`                      the study, and the ledger of its rows; the only rooms that know optuna
 `autotune.ensemble`                   a weighted mean of the study's own trials
