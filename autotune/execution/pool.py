@@ -6,13 +6,14 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from autotune.execution.events import Event, Lost, Reached, Started, Ticket
+from autotune.execution.events import Event, Lost, Order, Reached, Started
 from autotune.execution.work import Work
 from autotune.execution.worker import Setup
 
@@ -51,6 +52,7 @@ class Processes:
         except BaseException:
             self._folder.cleanup()
             raise
+        self.startup = 0.0
         self._threads = threads
         self._slots: list[_Slot] = []
         self._n_workers = n_workers
@@ -60,12 +62,12 @@ class Processes:
         """Return how many workers are idle or not yet started."""
         return self._n_workers - sum(slot.number is not None for slot in self._slots)
 
-    def submit(self, ticket: Ticket) -> None:
+    def submit(self, order: Order) -> None:
         """Hand a trial to an idle worker, starting one if there is none."""
         idle = [slot for slot in self._slots if slot.number is None]
         slot = idle[0] if idle else self._start()
-        slot.number = ticket.number
-        slot.send(ticket)
+        slot.number = order.number
+        slot.send(order)
 
     def events(self, timeout: float | None = None) -> Sequence[Event]:
         """Wait until workers have said something, or died."""
@@ -108,6 +110,9 @@ class Processes:
         except (EOFError, OSError):
             self._slots.remove(slot)
             return Lost(slot.number, slot.close())
+        if isinstance(event, Started) and slot.is_new:
+            slot.is_new = False
+            self.startup = max(self.startup, time.perf_counter() - slot.begun)
         if not isinstance(event, (Started, Reached)):
             slot.number = None
         return event
@@ -118,6 +123,7 @@ class _Slot:
 
     def __init__(self, log: Path, threads: int) -> None:
         self.number: int | None = None
+        self.begun, self.is_new = time.perf_counter(), True
         self._log = log
         with log.open("wb") as stderr:
             self.process = subprocess.Popen(

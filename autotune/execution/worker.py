@@ -60,7 +60,7 @@ def _serve(incoming: Connection, outgoing: Connection) -> None:
         while isinstance(event, Reached):
             outgoing.send(event)
             event = advance(ticket.number, judging, incoming.recv())
-        outgoing.send(event)
+        outgoing.send_bytes(cloudpickle.dumps(event))  # its models may be of a function's own classes
 
 
 def _take_pipes() -> tuple[Connection, Connection]:

@@ -44,7 +44,9 @@ class TrialRecord:
     reason : str
         Why it was pruned or failed.
     cut : bool
-        True when a deadline ended its curve.
+        True when a deadline ended it before its time.
+    training, predicting : float or None
+        Seconds a fold, of these: for training up to the best step, and for predicting the validation rows once.
     """
 
     number: int
@@ -58,6 +60,8 @@ class TrialRecord:
     seconds: float | None = None
     reason: str = ""
     cut: bool = False
+    training: float | None = None
+    predicting: float | None = None
 
 
 def ranked(records: Sequence[TrialRecord], *, maximize: bool) -> list[TrialRecord]:

@@ -9,8 +9,10 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -168,3 +170,30 @@ def wait_for_trials(path: Path, n_finished: int) -> None:
         if "RUNNING" in states and n_params == len(states) and len(states) - states.count("RUNNING") >= n_finished:
             return
     raise AssertionError("the study did not get so far in a minute")
+
+
+@pytest.mark.parametrize("slow", ["fit", "predict", "step", "refit"])
+def test_a_deadline_is_one_deadline(slow: str) -> None:
+    """Whatever takes minutes, the run is over long before, and a model comes out with a word on what was left out."""
+
+    def train(fold: Any, params: dict[str, Any]) -> Any:
+        if slow == "fit" or (slow == "refit" and fold.X_validation is None):
+            time.sleep(600)
+        return Sleeper()
+
+    def grow(fold: Any, params: dict[str, Any]) -> Iterator[Any]:
+        yield Sleeper()
+        time.sleep(600)
+        yield Sleeper()
+
+    class Sleeper:
+        def predict(self, X: Any) -> Any:
+            time.sleep(600 if slow == "predict" else 0)
+            return np.zeros(len(X))
+
+    started = time.monotonic()
+    model = autotune.learner(tasks=["regression"])(grow if slow == "step" else train)
+    table = pd.DataFrame({"x": np.arange(60.0), "y": np.arange(60.0)})
+    report = autotune.tune(table, target="y", model=model, cv=3, n_trials=1, timeout=6, progress=False)
+    assert time.monotonic() - started < 120
+    assert len(report.predict(table)) == 60 and report.warnings
