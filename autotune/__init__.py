@@ -8,6 +8,7 @@ The map of the house, from the doors down; a room imports only from rooms below 
 `autotune.joining`, ``replaying``     working at a study by its name alone; training one of its trials again
 `autotune.tuning`                     the story, from a plan to a report: read this first
 `autotune.optimizing`, ``objective``    the same for a function without a table
+`autotune.shipping`, ``forecast``      what is mixed, retrained and judged before the deadline
 `autotune.console`, ``space_tables``    progress and tables on a terminal
 `autotune.testing`                    contracts for authors of learners
 `autotune.report`                     what happened; text, table, save, load

@@ -9,13 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
-from autotune.learners.protocol import Pace
+from autotune.learners.protocol import Model, Pace
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+T = TypeVar("T")
 
 RUNG_FACTOR = 2
 """Neighbouring rungs are this factor apart on the scale of `Pace.worth`."""
@@ -83,9 +85,13 @@ class Evaluation:
     seconds : float
         How long it took.
     cut : bool
-        True when a deadline ended the curve before its time.
+        True when a deadline ended it before its time.
     predictions : tuple of ndarray, or None
         Of each fold on its validation rows at the best step, float32: what an ensemble is chosen with.
+    training, predicting : float
+        Seconds a fold, of these: for training up to the best step, and for predicting the validation rows once.
+    models : tuple of Model, or None
+        Of the folds as they were at its end, where no time is left to train one on all rows.
     """
 
     score: float
@@ -96,6 +102,33 @@ class Evaluation:
     seconds: float
     cut: bool = False
     predictions: tuple[NDArray[np.float32], ...] | None = field(default=None, compare=False, repr=False)
+    training: float = 0.0
+    predicting: float = 0.0
+    models: tuple[Model, ...] | None = field(default=None, compare=False, repr=False)
+
+
+class Timed(Generic[T]):
+    """An iterator that knows how many seconds its items have taken.
+
+    Parameters
+    ----------
+    items : iterator
+        What is timed.
+    """
+
+    def __init__(self, items: Iterator[T]) -> None:
+        self._items = items
+        self.seconds = 0.0
+
+    def __iter__(self) -> Timed[T]:
+        return self
+
+    def __next__(self) -> T:
+        started = time.perf_counter()
+        try:
+            return next(self._items)
+        finally:
+            self.seconds += time.perf_counter() - started
 
 
 def follow(
@@ -122,11 +155,15 @@ def follow(
     """
     started = time.perf_counter()
     curve = _Curve(maximize=maximize)
-    rung, cut = 0, False
-    for number, point in points:
-        if number % max(1, number // FINE_STEPS):
+    rung, cut, number, predicting = 0, False, 1, 0.0
+    training = Timed(points)
+    for number, point in training:
+        is_late = time.time() > deadline
+        if number % max(1, number // FINE_STEPS) and not is_late:
             continue
+        began = time.perf_counter()
         curve.add(number, *point())
+        predicting = time.perf_counter() - began
         worth = number * pace.worth
         while worth >= rung_worth(pace, rung):
             progress = Progress(rung, worth, curve.best_smoothed, first_rung=pace.first_rung)
@@ -135,10 +172,11 @@ def follow(
             rung += 1
         if number - curve.best_step >= pace.patience:
             break
-        if time.time() > deadline:
+        if is_late:
             cut = True
             break
     best = curve.best
+    n_folds = len(curve.scores[best])
     return Evaluation(
         curve.means[best],
         tuple(curve.scores[best]),
@@ -148,6 +186,8 @@ def follow(
         time.perf_counter() - started,
         cut,
         curve.kept[best],
+        training.seconds * curve.best_step / number / n_folds,
+        predicting / n_folds,
     )
 
 

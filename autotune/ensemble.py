@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from autotune.evaluation import Cohort
+    from autotune.learners.protocol import Model
     from autotune.study.records import TrialRecord
 
 CONTENDERS = 10
@@ -94,24 +95,31 @@ def choose_ensemble(
         None where a mixture is no better than the first trial alone: its score is taken on folds that did not choose
         its weights, while the first trial was chosen on all of them.
     """
-    numbers = list(predictions)
-    scorer = _Scorer(predictions, cohort)
-    folds = range(len(cohort.y))
-    weights = _grow(scorer, numbers, folds, most, deadline)
+    try:
+        return _choose(_Scorer(predictions, cohort, deadline), list(predictions), most)
+    except _LateError:
+        return None
+
+
+def _choose(scorer: _Scorer, numbers: Sequence[int], most: int) -> Ensemble | None:
+    folds = range(scorer.n_folds)
+    weights = _grow(scorer, numbers, folds, most)
     if len(weights) < 2:
         return None
     unseen = []
     for fold in folds:
-        chosen = _grow(scorer, numbers, [each for each in folds if each != fold], most, deadline)
+        chosen = _grow(scorer, numbers, [each for each in folds if each != fold], most)
         unseen.append(scorer.score(chosen, fold))
     score = float(np.mean(unseen))
-    if time.time() > deadline or scorer.sign * score <= scorer.mean({numbers[0]: 1.0}, folds):
+    if scorer.sign * score <= scorer.mean({numbers[0]: 1.0}, folds):
         return None
     return Ensemble(dict(sorted(weights.items(), key=lambda each: -each[1])), score)
 
 
 class Library:
-    """Predictions of the trials that may join an ensemble, gathered while the search goes on.
+    """What the trials that may join an ensemble predicted, gathered while the search goes on.
+
+    It holds the models of their folds too, where they came so late that none can be trained on all rows.
 
     Parameters
     ----------
@@ -121,25 +129,36 @@ class Library:
 
     def __init__(self, *, maximize: bool) -> None:
         self._maximize = maximize
-        self._held: dict[int, tuple[TrialRecord, OutOfFold]] = {}
+        self._held: dict[int, tuple[TrialRecord, OutOfFold | None, Sequence[Model] | None]] = {}
 
-    def add(self, record: TrialRecord, predictions: OutOfFold | None) -> None:
-        """Keep the predictions of a trial, as long as it is a contender among those that were added."""
-        if predictions is None:
+    def add(
+        self, record: TrialRecord, predictions: OutOfFold | None, fold_models: Sequence[Model] | None = None
+    ) -> None:
+        """Keep what there is of a trial, as long as it is a contender among those that were added."""
+        if predictions is None and fold_models is None:
             return
-        self._held[record.number] = (record, predictions)
-        kept = contenders((record for record, _ in self._held.values()), maximize=self._maximize)
+        self._held[record.number] = (record, predictions, fold_models)
+        kept = contenders((record for record, *_ in self._held.values()), maximize=self._maximize)
         self._held = {each.number: self._held[each.number] for each in kept}
 
     def get(self, number: int) -> OutOfFold | None:
         """Return the predictions of a trial; None where they are not here."""
         return self._held[number][1] if number in self._held else None
 
+    def fold_models(self, number: int) -> Sequence[Model] | None:
+        """Return the models of a trial's folds; None where they were not kept."""
+        return self._held[number][2] if number in self._held else None
+
+
+class _LateError(Exception):
+    """The deadline came before the choice was made."""
+
 
 class _Scorer:
     """Scores of mixtures on the folds."""
 
-    def __init__(self, predictions: Mapping[int, OutOfFold], cohort: Cohort) -> None:
+    def __init__(self, predictions: Mapping[int, OutOfFold], cohort: Cohort, deadline: float) -> None:
+        self._deadline, self.n_folds = deadline, len(cohort.y)
         strides = [slice(None, None, 1 + (len(y) - 1) // ROWS_A_FOLD) for y in cohort.y]
         self._metric = cohort.metric
         self._y = [y[rows] for y, rows in zip(cohort.y, strides, strict=True)]
@@ -151,6 +170,8 @@ class _Scorer:
         self.sign = 1.0 if cohort.metric.maximize else -1.0
 
     def score(self, weights: Mapping[int, float], fold: int) -> float:
+        if time.time() > self._deadline:
+            raise _LateError
         mixed: Any = sum(self._predictions[number][fold] * weight for number, weight in weights.items())
         return self._metric.score(self._y[fold], mixed, self._weight[fold])
 
@@ -158,15 +179,11 @@ class _Scorer:
         return self.sign * float(np.mean([self.score(weights, fold) for fold in folds]))
 
 
-def _grow(
-    scorer: _Scorer, numbers: Sequence[int], folds: Sequence[int], most: int, deadline: float
-) -> dict[int, float]:
+def _grow(scorer: _Scorer, numbers: Sequence[int], folds: Sequence[int], most: int) -> dict[int, float]:
     """Let models join, beginning with the first, as long as the mean over these folds gets better."""
     weights = {numbers[0]: 1.0}
     best = scorer.mean(weights, folds)
     for _ in range(ROUNDS):
-        if time.time() > deadline:
-            break
         open_ones = numbers if len(weights) < most else list(weights)
         grown = [_joined(weights, number, share) for number in open_ones for share in SHARES]
         scores = [scorer.mean(each, folds) for each in grown]

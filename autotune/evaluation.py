@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from autotune.curve import Evaluation, NotFiniteError, Point, Progress, PrunedError, follow
+from autotune.curve import Evaluation, NotFiniteError, Point, Progress, PrunedError, Timed, follow
 from autotune.data.task import Rows, Task
 from autotune.errors import AutotuneError
 from autotune.learners import find_learner
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
     from autotune.data.splits import Folds
     from autotune.metrics import Metric
+
+MARGIN = 1.5
+"""How often the time that training on all rows is foreseen to take is set aside: others use the machine too."""
 
 Learners: TypeAlias = Mapping[str, Learner[Any]]
 """Learners by the names that configurations have for them; people's own models among them."""
@@ -48,6 +51,58 @@ class Cohort:
     weight: tuple[NDArray[np.float64] | None, ...]
     metric: Metric
     learners: Learners | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a deadline means for one evaluation; times are on the clock of `time.time`.
+
+    Attributes
+    ----------
+    cut : float
+        When a curve ends at its best step so far, at the latest.
+    end : float
+        When its configuration is to be trained on all rows, if it is the best one.
+    share : float
+        What that takes of the evaluation's own seconds.
+    counts : bool
+        Whether one that cannot be over by `end` is judged on the folds that are: nothing else has a score yet.
+    """
+
+    cut: float = float("inf")
+    end: float = float("inf")
+    share: float = 0.0
+    counts: bool = False
+
+    def cut_from(self, start: float) -> float:
+        """Return when a curve that begins now ends, so that it leaves time for what it would need itself."""
+        return min(self.cut, start + (self.end - start) / (1 + MARGIN * self.share))
+
+    def late_from(self, start: float) -> float:
+        """Return from when on there is no time to train on all rows: the models of the folds are kept."""
+        return start + (self.end - start) / (1 + self.share)
+
+
+UNLIMITED = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A model that has learned from all rows.
+
+    Attributes
+    ----------
+    model : Model
+        The model.
+    step : int
+        Steps that it was trained for.
+    cut : bool
+        True when a deadline ended its training before its time.
+    """
+
+    model: Model
+    step: int
+    cut: bool = False
 
 
 def make_cohort(task: Task, folds: Folds, metric: Metric, learners: Learners | None = None) -> Cohort:
@@ -136,7 +191,7 @@ def cross_validate(
 
 
 def judge(
-    config: Config, cohort: Cohort, *, seed: int, resources: Resources, deadline: float = float("inf")
+    config: Config, cohort: Cohort, *, seed: int, resources: Resources, limits: Limits = UNLIMITED
 ) -> Generator[Progress, bool | None, Evaluation]:
     """Evaluate a configuration as a generator: yields at every rung, is sent whether to go on, returns an Evaluation.
 
@@ -146,8 +201,8 @@ def judge(
         As for `cross_validate`.
     cohort : Cohort
         The folds, and the learners.
-    deadline : float
-        On the clock of `time.time`: a curve that is not over by then is cut at its best step so far.
+    limits : Limits
+        When it is cut, and when the models of the folds are kept.
 
     Raises
     ------
@@ -158,8 +213,8 @@ def judge(
     pace = learner.pace(params)
     steps = learner.train(cohort.members, params, seed=seed, resources=resources)
     if pace is None:
-        return (yield from _judge_by_fold(steps, cohort))
-    return (yield from _judge_by_curve(steps, cohort, pace, deadline))
+        return (yield from _judge_by_fold(steps, cohort, limits))
+    return (yield from _judge_by_curve(steps, cohort, pace, limits))
 
 
 def make_learner(config: Config, learners: Learners | None = None) -> tuple[Learner[Any], Any]:
@@ -174,8 +229,15 @@ def make_learner(config: Config, learners: Learners | None = None) -> tuple[Lear
 
 
 def fit(
-    config: Config, member: Member, steps: int, *, seed: int, resources: Resources, learners: Learners | None = None
-) -> Model:
+    config: Config,
+    member: Member,
+    steps: int,
+    *,
+    seed: int,
+    resources: Resources,
+    learners: Learners | None = None,
+    deadline: float = float("inf"),
+) -> Fitted:
     """Train one member for a number of steps.
 
     Parameters
@@ -188,46 +250,80 @@ def fit(
         Steps to take: what the mean curve chose.
     seed, resources, learners
         As for `cross_validate`.
+    deadline : float
+        On the clock of `time.time`: the step that is not over by then is the last one.
     """
     learner, params = make_learner(config, learners)
-    last: Step | None = None
+    last, cut = None, False
     for step in learner.train([member], params, seed=seed, resources=resources):
         last = step
-        if step.number >= steps:
+        cut = step.number < steps and time.time() > deadline
+        if step.number >= steps or cut:
             break
     if last is None:
         raise AutotuneError(f"learner {config.learner!r} made no step")
-    return last.models()[0]
+    return Fitted(last.models()[0], last.number, cut)
 
 
-def _judge_by_fold(steps: Iterator[Step], cohort: Cohort) -> Generator[Progress, bool | None, Evaluation]:
-    started = time.perf_counter()
+def _judge_by_fold(
+    steps: Iterator[Step], cohort: Cohort, limits: Limits
+) -> Generator[Progress, bool | None, Evaluation]:
+    started, training, n_folds = time.perf_counter(), Timed(steps), len(cohort.members)
+    late = limits.late_from(time.time())
     scores: list[float] = []
     kept: list[NDArray[np.float32]] = []
-    for step in steps:
+    models: list[Model] = []
+    for step in training:
         (fold,) = step.advanced
         (predictions,) = step.predictions()
         scores.append(_score(cohort, fold, predictions))
         kept.append(predictions.astype("float32"))
         mean = sum(scores) / len(scores)
-        if len(scores) < len(cohort.members):
+        a_fold = (time.perf_counter() - started) / len(scores)
+        if time.time() + (n_folds - len(scores)) * a_fold > late:
+            models.extend(step.models())
+        if len(scores) < n_folds:
+            if limits.counts and time.time() + a_fold > limits.end:
+                break
             progress = Progress(len(scores), float(len(scores)), mean, by_fold=True)
             if (yield progress) is False:
                 raise PrunedError(progress)
-    seconds = time.perf_counter() - started
-    return Evaluation(mean, tuple(scores), 1, 1.0, ((1, mean),), seconds, predictions=tuple(kept))
+    seconds, cut, n_done = time.perf_counter() - started, len(scores) < n_folds, len(scores)
+    return Evaluation(
+        mean,
+        tuple(scores),
+        1,
+        1.0,
+        ((1, mean),),
+        seconds,
+        cut,
+        None if cut else tuple(kept),
+        training.seconds / n_done,
+        (seconds - training.seconds) / n_done,
+        tuple(models) or None,
+    )
 
 
 def _judge_by_curve(
-    steps: Iterator[Step], cohort: Cohort, pace: Pace, deadline: float
+    steps: Iterator[Step], cohort: Cohort, pace: Pace, limits: Limits
 ) -> Generator[Progress, bool | None, Evaluation]:
+    last: Step | None = None
+
+    def points() -> Iterator[tuple[int, Callable[[], Point]]]:
+        nonlocal last
+        for last in steps:
+            yield last.number, partial(point, last)
+
     def point(step: Step) -> Point:
         predictions = step.predictions()
         scores = [_score(cohort, fold, each) for fold, each in zip(step.advanced, predictions, strict=True)]
         return scores, tuple(each.astype("float32") for each in predictions)
 
-    points = ((step.number, partial(point, step)) for step in steps)
-    return follow(points, pace, maximize=cohort.metric.maximize, deadline=deadline)
+    began = time.time()
+    evaluation = yield from follow(points(), pace, maximize=cohort.metric.maximize, deadline=limits.cut_from(began))
+    if time.time() > limits.late_from(began) and last is not None:
+        return replace(evaluation, models=tuple(last.models()))
+    return evaluation
 
 
 def _score(cohort: Cohort, fold: int, predictions: Any) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,7 @@ from autotune.setup import settings_of
 from autotune.study.identity import read_goal, read_setup, stored_batch
 from autotune.study.opening import finished_by_this_process, load_study, summary
 from autotune.study.storage import open_storage, study_names
-from autotune.tuning import join, opening_of, search
+from autotune.tuning import cross_validated_baseline, join, opening_of, place_of, search
 from autotune.watcher import Silent, Watcher
 
 if TYPE_CHECKING:
@@ -234,9 +234,10 @@ def _work_at_table(settings: Settings, table: Table, started: float, stop: Calla
     try:
         watch.planned(opening_of(plan))
         watch.stage("search")
-        study = join(plan, watch)
+        study = join(plan, cross_validated_baseline(plan), watch)
         watch.joined(study.records())
-        search(plan, study, watch, stop)
+        with closing(place_of(plan)) as executor:
+            search(plan, study, executor, watch, stop)
     finally:
         watch.over()
     return study.notes()

@@ -156,8 +156,6 @@ def run_objective(
     budget = Budget(
         trial_budget(settings),
         deadline,
-        n_folds=1,
-        n_refits=0,
         trial_timeout=settings.trial_timeout,
         patience=settings.patience,
         target_score=settings.target_score,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from autotune.learners.protocol import Model, Predictions
+
+
+FIRST_ROWS = 512
+"""Rows that are predicted at first against a deadline; then as many as are foreseen to take about a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,31 @@ class MeanOfModels:
         """Return the weighted mean of the models' predictions."""
         predictions = [model.predict(rows) for model in self.models]
         return np.asarray(np.average(predictions, axis=0, weights=self.weights), dtype=np.float64)
+
+
+def predict_until(model: Model, rows: Rows, until: float) -> Predictions | None:
+    """Predict rows, some at a time; None where it is not over by then.
+
+    Parameters
+    ----------
+    model : Model
+        What predicts.
+    rows : Rows
+        The rows.
+    until : float
+        On the clock of `time.time`; without end, all rows are predicted at once.
+    """
+    if until == math.inf or not len(rows):
+        return model.predict(rows)
+    parts, start, size = [], 0, FIRST_ROWS
+    while start < len(rows):
+        began = time.time()
+        if began > until:
+            return None
+        parts.append(model.predict(rows.take(np.arange(start, min(start + size, len(rows)), dtype=np.intp))))
+        start += size
+        size = max(FIRST_ROWS, min(8 * size, int(size / max(1e-3, time.time() - began))))
+    return np.concatenate(parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,7 +133,7 @@ def replay(
     assert record.config is not None
     settings = _settings(study, given)
     work, versions = _work_of(study, settings, data, y, objective)
-    ticket = Ticket(number, record.config, trial_seed(seed_of_study(study), record.seed_number, "model"), math.inf)
+    ticket = Ticket(number, record.config, trial_seed(seed_of_study(study), record.seed_number, "model"))
     started = time.perf_counter()
     with closing(_executor(work, settings, record)) as executor:
         now, reason = _run(executor, ticket, record, settings.trial_timeout or math.inf)

@@ -200,7 +200,8 @@ class Report:
             what = f"{len(self.weights)} trials mixed; each fold with weights that the others chose"
             lines.append(f"ensemble          {self.ensemble_score:.5g}   ({what})")
         if self.test_score is None:
-            return [*lines, "test              none: no rows were set aside"]
+            why = "no time was left" if self.data["test_rows"] else "no rows were set aside"
+            return [*lines, f"test              none: {why}"]
         again = f", look {self.look} at these rows" if self.look > 1 else ""
         lines.append(f"test              {_interval(self.test_score)}   (95 % interval{again})")
         for name, score, text in (

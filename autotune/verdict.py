@@ -27,6 +27,8 @@ MOST_RESAMPLES = 1000
 FEWEST_RESAMPLES = 50
 RESAMPLING_SECONDS = 10.0
 """No more resamples are drawn after this long, or after the deadline, than the fewest."""
+OVERTIME_SECONDS = 0.5
+"""What the fewest may take where the deadline is over: there is no interval where it is not enough."""
 ROWS_IN_ALL = 5_000_000
 """Rows drawn over all resamples: above this, fewer resamples are drawn."""
 
@@ -98,7 +100,7 @@ def judge_on_test_rows(
     seed : int
         Seed of the resamples.
     deadline : float
-        On the clock of `time.time`; after it, only the fewest resamples are drawn.
+        On the clock of `time.time`; after it, only the fewest resamples are drawn, and none for long.
 
     Returns
     -------
@@ -122,7 +124,8 @@ def judge_on_test_rows(
         for other in others
     }
     scores = {model: _interval(values[model], samples[model]) for model in predictions}
-    return Verdict(scores, gains, (*_undefined(metric, test, values[first]), *_doubts(gains)))
+    warnings = (*_undefined(metric, test, values[first]), *_short(test, len(samples[first])), *_doubts(gains))
+    return Verdict(scores, gains, warnings)
 
 
 def _resample(
@@ -137,9 +140,11 @@ def _resample(
     if _n_units(test) < 2:
         return {model: np.empty(0) for model in models}
     draw = _resampler(test)
-    enough = min(deadline, time.time() + RESAMPLING_SECONDS)
+    started = time.time()
+    enough, latest = min(deadline, started + RESAMPLING_SECONDS), max(deadline, started) + OVERTIME_SECONDS
     for number in range(max(FEWEST_RESAMPLES, min(MOST_RESAMPLES, ROWS_IN_ALL // len(test)))):
-        if number >= FEWEST_RESAMPLES and time.time() > enough:
+        now = time.time()
+        if now > latest or (number >= FEWEST_RESAMPLES and now > enough):
             break
         index = draw(generator)
         for model in models:
@@ -149,6 +154,11 @@ def _resample(
 
 def _n_units(test: Task) -> int:
     return len(test) if test.groups is None else len(np.unique(test.groups))
+
+
+def _short(test: Task, n_drawn: int) -> Iterator[str]:
+    if n_drawn < FEWEST_RESAMPLES and _n_units(test) > 1:
+        yield "no time was left to draw resamples: there is no interval"
 
 
 def _doubts(gains: Mapping[str, Score]) -> Iterator[str]:
@@ -169,7 +179,7 @@ def _undefined(metric: Metric, test: Task, value: float) -> Iterator[str]:
 
 def _interval(value: float, samples: NDArray[np.float64]) -> Score:
     defined = samples[np.isfinite(samples)]
-    if not len(defined) or len(defined) < len(samples) / 2:
+    if len(defined) < max(len(samples), FEWEST_RESAMPLES) / 2:
         return Score(value, math.nan, math.nan)
     tail = 100 * (1 - CONFIDENCE) / 2
     low, high = np.percentile(defined, [tail, 100 - tail])

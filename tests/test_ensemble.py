@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import autotune
-from autotune import tuning
+from autotune import shipping
 from autotune.data.splits import make_folds
 from autotune.data.task import Problem, Rows, Schema, Task
 from autotune.ensemble import CONTENDERS, Library, choose_ensemble, contenders
 from autotune.errors import RefitError
 from autotune.evaluation import Cohort, make_cohort
-from autotune.metrics import METRICS
+from autotune.metrics import METRICS, Metric
 from autotune.spaces.space import Config
 from autotune.study.records import TrialRecord
 
@@ -71,6 +73,20 @@ def test_weights_that_do_not_hold_on_folds_which_did_not_choose_them_are_given_u
         others = {n: [each + 0.3 * jitter.normal(size=len(each)) for each in nearly_the_same] for n in (1, 2, 3)}
         given_up += choose_ensemble({0: nearly_the_same, **others}, cohort, 5) is None
     assert given_up >= 5
+
+
+def test_a_choice_is_given_up_between_two_mixtures_at_the_deadline() -> None:
+    calls = []
+
+    def slow(y: Any, predictions: Any, weight: Any) -> float:
+        calls.append(1)
+        time.sleep(0.2)
+        return float(np.square(y - predictions).mean())
+
+    cohort = replace(make_cohort_of(Y), metric=Metric("slow", frozenset({"regression"}), "values", False, slow))
+    several = {number: out_of_fold(cohort, number) for number in range(6)}
+    assert choose_ensemble(several, cohort, 5, deadline=time.time() + 0.5) is None
+    assert len(calls) < 10
 
 
 def test_nothing_is_chosen_after_the_deadline() -> None:
@@ -140,14 +156,14 @@ def test_a_member_that_cannot_be_retrained_leaves_its_part_to_the_others(monkeyp
     members = sorted(mixed.weights, key=mixed.weights.__getitem__, reverse=True)
     best = min(mixed.records, key=lambda each: each.score if each.state == "complete" else np.inf).number
     unlucky = next(number for number in members if number != best)
-    retrain = tuning.retrain
+    fitted = shipping.Shipping._fitted
 
-    def failing(plan: Any, task: Any, each: TrialRecord) -> Any:
+    def failing(self: shipping.Shipping, each: TrialRecord, *rest: Any, **words: Any) -> Any:
         if each.number == unlucky:
             raise RefitError(f"trial {each.number} cannot be")
-        return retrain(plan, task, each)
+        return fitted(self, each, *rest, **words)
 
-    monkeypatch.setattr(tuning, "retrain", failing)
+    monkeypatch.setattr(shipping.Shipping, "_fitted", failing)
     report = autotune.tune(X, y, **words)
     assert set(report.weights) == set(members) - {unlucky}
     assert sum(report.weights.values()) == pytest.approx(1) and report.ensemble_score is None
@@ -160,6 +176,6 @@ def test_a_metric_that_raises_on_a_mixture_leaves_the_best_alone(monkeypatch: py
     def raising(*_: Any, **__: Any) -> Any:
         raise ValueError("not for mixtures")
 
-    monkeypatch.setattr(tuning, "choose_ensemble", raising)
+    monkeypatch.setattr(shipping, "choose_ensemble", raising)
     report = autotune.tune(X, y, space="linear,extra_trees,knn", n_trials=8, random_state=0, progress=False)
     assert len(report.weights) == 1 and report.test_score is not None

@@ -15,7 +15,7 @@ from autotune.curve import Evaluation, NotFiniteError, Progress, PrunedError, ru
 from autotune.data.splits import Folds, make_folds
 from autotune.data.task import ALL_TASKS, Column, Problem, Rows, Schema, Task
 from autotune.errors import AutotuneError, UnknownNameError
-from autotune.evaluation import cross_validate, fit, judge, make_cohort, make_member
+from autotune.evaluation import Limits, cross_validate, fit, judge, make_cohort, make_member
 from autotune.learners import LEARNERS
 from autotune.learners.baseline import ConstantModel
 from autotune.learners.lightgbm import LightGBMParams
@@ -203,7 +203,9 @@ def test_a_score_that_is_no_number_raises(value: float, in_one_go: bool) -> None
 
 def test_a_curve_is_cut_at_the_deadline_at_its_best_step() -> None:
     config = Config("scripted", {"curve": (0.1, 0.9, 0.9, 0.9, *[0.2] * 500), "slow": 0.01})
-    judging = judge(config, make_cohort(TASK, FOLDS, LARGER), seed=0, resources=RESOURCES, deadline=time.time() + 0.5)
+    judging = judge(
+        config, make_cohort(TASK, FOLDS, LARGER), seed=0, resources=RESOURCES, limits=Limits(cut=time.time() + 0.5)
+    )
     try:
         while True:
             judging.send(None)
@@ -218,7 +220,7 @@ def test_a_refit_takes_the_steps_that_it_is_told() -> None:
     everything = make_member(TASK, np.arange(len(TASK)), None)
     config = Config("scripted", {"curve": (0.1, 0.2, 0.3, 0.4)})
     for steps, value in ((1, 0.1), (3, 0.3), (9, 0.4)):
-        model = fit(config, everything, steps, seed=0, resources=RESOURCES)
+        model = fit(config, everything, steps, seed=0, resources=RESOURCES).model
         assert model.predict(TASK.rows)[0] == value
     with pytest.raises(AutotuneError, match="learner 'scripted' made no step"):
         fit(Config("scripted", {}), everything, 1, seed=0, resources=RESOURCES)
@@ -246,7 +248,7 @@ def test_configurations_name_the_learners_that_are_given() -> None:
     result = cross_validate(config, TASK, FOLDS, LARGER, seed=0, resources=RESOURCES, learners=learners)
     assert result.score == pytest.approx(0.4 + FOLD_SHIFT)
     everything = make_member(TASK, np.arange(len(TASK)), None)
-    model = fit(config, everything, 2, seed=0, resources=RESOURCES, learners=learners)
+    model = fit(config, everything, 2, seed=0, resources=RESOURCES, learners=learners).model
     assert model.predict(TASK.rows)[0] == 0.4
     with pytest.raises(UnknownNameError, match="no learner named 'scripted'"):
         fit(Config("scripted", {}), everything, 1, seed=0, resources=RESOURCES, learners=learners)

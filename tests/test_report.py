@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -102,7 +103,10 @@ def test_the_text_of_an_ensemble_says_what_is_mixed_and_what_it_gained() -> None
 
 
 def test_the_text_says_when_there_was_no_test_and_how_often_one_looked() -> None:
-    assert "test              none: no rows were set aside" in str(made_report(test_score=None))
+    report = made_report(test_score=None)
+    assert "test              none: no time was left" in str(report)
+    none = replace(report, data={**report.data, "test_rows": 0})
+    assert "test              none: no rows were set aside" in str(none)
     assert "(95 % interval, look 3 at these rows)" in str(made_report(look=3))
     assert "± " not in str(made_report(best_sd=math.nan))
 

@@ -112,7 +112,7 @@ def test_the_model_is_the_winner_retrained_on_all_search_rows(log: Log) -> None:
     assert best.config is not None and best.step is not None
     member = make_member(log.plan.search, np.arange(len(log.plan.search)), None)
     seed = trial_seed(0, best.number, "model")
-    model = fit(best.config, member, best.step, seed=seed, resources=log.plan.resources)
+    model = fit(best.config, member, best.step, seed=seed, resources=log.plan.resources).model
     expected = model.predict(log.plan.test.rows)
     np.testing.assert_allclose(report.model.model.predict(log.plan.test.rows), expected)
     assert report.test_score is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -168,3 +169,14 @@ def test_after_the_deadline_only_the_fewest_resamples_are_drawn() -> None:
     metric = Metric("counted", frozenset({"regression"}), "values", False, counted)
     judge_on_test_rows(metric, make_task(np.arange(9.0)), {"tuned": np.zeros(9)}, seed=0, deadline=0.0)
     assert len(calls) == FEWEST_RESAMPLES + 1
+
+
+def test_a_slow_metric_has_no_interval_once_the_deadline_is_over() -> None:
+    def slow(y: Any, predictions: Any, weight: Any) -> float:
+        time.sleep(0.2)
+        return 0.0
+
+    metric = Metric("slow", frozenset({"regression"}), "values", False, slow)
+    verdict = judge_on_test_rows(metric, make_task(np.arange(9.0)), {"tuned": np.zeros(9)}, seed=0, deadline=0.0)
+    assert verdict.scores["tuned"].value == 0.0 and math.isnan(verdict.scores["tuned"].low)
+    assert verdict.warnings == ("no time was left to draw resamples: there is no interval",)

@@ -4,26 +4,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 from autotune.curve import Evaluation
-from autotune.execution.events import Completed, Event, Executor, Failed, Lost, Reached, Started, Stopped, Ticket
+from autotune.evaluation import Fitted, Limits
+from autotune.execution.events import (
+    Completed,
+    Event,
+    Executor,
+    Failed,
+    Lost,
+    Reached,
+    Refit,
+    Started,
+    Stopped,
+    Ticket,
+)
 from autotune.study.claims import Claim
 from autotune.study.records import TrialRecord
 from autotune.study.study import TuningStudy
 
-KILL_GRACE_SECONDS = 2.0
-"""A trial that has not cut itself this long after its deadline is killed, where it can be."""
+KILL_GRACE_SECONDS = (0.5, 2.0)
+KILL_GRACE_SHARE = 0.05
+"""A trial that has not cut itself so long after it should have is killed, where it can be: a share of the time that the
+search has, within these bounds."""
 
 ATTEMPTS = 2
 """A trial whose process dies is tried so often, by whatever coordinator, before it counts as failed."""
-
-REFIT_RESERVE = 2.0
-"""How often one fold's training time is set aside for each fit on all search rows."""
-
-REPORT_SECONDS = 0.5
 
 POLL_SECONDS = 0.5
 """How often other processes are looked at while nothing runs here."""
@@ -39,10 +48,10 @@ class Budget:
         Finished trials that the study shall hold; None is unbounded.
     deadline : float
         On the clock of `time.time`: when everything, refit and report included, shall be over.
-    n_folds : int
-        Number of folds, from which the time of the refits is foreseen.
-    n_refits : int
-        Fits on all search rows that follow the search.
+    reserve : callable
+        Given the records so far, says how many seconds before the deadline the search is to be over.
+    refit_share : float
+        What training a trial's configuration on all rows, and judging it, takes of the trial's own seconds.
     trial_timeout : float or None
         Seconds from its start after which a trial is killed and counts as failed.
     patience : int or None
@@ -55,17 +64,12 @@ class Budget:
 
     n_trials: int | None
     deadline: float
-    n_folds: int
-    n_refits: int = 2
+    reserve: Callable[[Sequence[TrialRecord]], float] = lambda records: 0.0
+    refit_share: float = 0.0
     trial_timeout: float | None = None
     patience: int | None = None
     target_score: float | None = None
     min_gain: float | None = None
-
-    def reserve(self, seconds: list[float]) -> float:
-        """Return how many seconds the refits and the report will take, foreseen from the trials so far."""
-        slow = max(seconds, default=0.0) / self.n_folds
-        return REPORT_SECONDS * (self.n_refits > 0) + self.n_refits * REFIT_RESERVE * slow
 
 
 Told = Callable[[TrialRecord, Evaluation | None], Any]
@@ -105,6 +109,9 @@ class Search:
         self._seconds = [
             record.seconds for record in study.records() if record.seconds is not None and record.state == "complete"
         ]
+        self._reserve = budget.reserve(study.records())
+        least, most = KILL_GRACE_SECONDS
+        self._grace = max(least, min(most, KILL_GRACE_SHARE * (budget.deadline - time.time())))
 
     def run(self) -> None:
         """Run trials until the budget is used up; what still runs at the deadline is cut or given back.
@@ -137,15 +144,23 @@ class Search:
         return self._may_start() and self._study.awaits_others(self._budget.n_trials)
 
     def _start(self, claim: Claim) -> None:
-        deadline = self._budget.deadline - self._budget.reserve(self._seconds)
-        self._running[claim.number] = _Running(claim, deadline, time.perf_counter())
-        self._executor.submit(Ticket(claim.number, claim.config, claim.seed, deadline))
+        end, share = self._budget.deadline - self._budget.reserve(()), self._budget.refit_share
+        limits = Limits(self._end_of_search(), end, share, counts=self._study.best() is None)
+        self._running[claim.number] = _Running(claim, limits, time.perf_counter())
+        self._executor.submit(Ticket(claim.number, claim.config, claim.seed, limits))
+
+    def _end_of_search(self) -> float:
+        """Return when running trials are to be over: there is time to kill them, and to start a process anew."""
+        return self._budget.deadline - self._reserve - self._lost_by_killing()
+
+    def _lost_by_killing(self) -> float:
+        return self._grace + self._executor.startup if self._budget.refit_share else 0.0
 
     def _may_start(self) -> bool:
         """Return whether there is time for a trial, and nobody wants an end, here or through the study."""
         if self._stop() or self._study.is_stopped() or self._is_enough():
             return False
-        return time.time() < self._budget.deadline - self._budget.reserve(self._seconds) - self._foreseen()
+        return time.time() < self._end_of_search() - self._foreseen()
 
     def _is_enough(self) -> bool:
         """Return whether the best trial is as good as was asked for, or hardly a better one is to be expected."""
@@ -176,18 +191,29 @@ class Search:
 
     def _patience(self) -> float | None:
         """Return how long to wait for events before late trials are looked for."""
-        ends = [running.deadline + KILL_GRACE_SECONDS for running in self._running.values()]
-        next_end = min([*ends, *(running.limit for running in self._running.values())])
+        next_end = min(min(self._latest(each), each.limit) for each in self._running.values())
         return None if next_end == float("inf") else max(0.1, next_end - time.time())
 
     def _kill_late(self) -> None:
         for number, running in list(self._running.items()):
-            if time.time() > running.deadline + KILL_GRACE_SECONDS:
+            if time.time() > self._latest(running):
                 self._executor.kill(number)
                 self._give_back(number)
             elif time.time() > running.limit and not running.is_killed:
                 running.is_killed = True
                 self._executor.kill(number)
+
+    def _latest(self, running: _Running) -> float:
+        """Return when a trial is killed: near the deadline itself, while no other trial could be the model.
+
+        What was set aside when it began may be less than what is by now: it may still cut itself when it was told to,
+        as long as that leaves time for the best one.
+        """
+        best, budget = self._study.best(), self._budget
+        if best is None:
+            return running.limits.end + self._grace
+        for_the_best = budget.deadline - budget.reserve([best]) - self._lost_by_killing()
+        return self._grace + max(self._end_of_search(), min(for_the_best, running.limits.cut_from(running.began)))
 
     def _give_back(self, number: int) -> None:
         del self._running[number]
@@ -200,7 +226,8 @@ class Search:
         seconds = time.perf_counter() - running.started
         match event:
             case Started():
-                running.limit = time.time() + (self._budget.trial_timeout or float("inf"))
+                running.began = time.time()
+                running.limit = running.began + (self._budget.trial_timeout or float("inf"))
             case Reached(number, progress):
                 self._executor.reply(number, self._study.may_go_on(number, progress, progress.first_rung))
             case Completed(number, evaluation, log):
@@ -223,6 +250,7 @@ class Search:
         """Let go of a trial that is over; without a record, another process had taken it over."""
         del self._running[number]
         if record is not None:
+            self._reserve = self._budget.reserve(self._study.records())
             self._told(record, evaluation)
 
 
@@ -260,13 +288,46 @@ def evaluate_again(
                     running.discard(number)
                 case Stopped(number) | Failed(number) | Lost(number):
                     running.discard(number)
+    for number in running:
+        executor.kill(number)
     return found
+
+
+def train(executor: Executor, refit: Refit) -> Fitted | Failed | None:
+    """Train a configuration on all rows.
+
+    Parameters
+    ----------
+    executor : Executor
+        Where; its trials are over.
+    refit : Refit
+        What, and until when. Its number is none that a trial has, whose process may have been killed.
+
+    Returns
+    -------
+    Fitted, Failed or None
+        None where it was not over by its deadline and was killed.
+    """
+    latest = refit.deadline + min(KILL_GRACE_SECONDS)
+    executor.submit(refit)
+    while True:
+        patience = None if latest == float("inf") else max(0.0, latest - time.time())
+        for event in executor.events(patience):
+            match event:
+                case Completed(number, Fitted() as fitted) if number == refit.number:
+                    return fitted
+                case Failed(number, reason) | Lost(number, reason) if number == refit.number:
+                    return Failed(number, reason)
+        if time.time() > latest:
+            executor.kill(refit.number)
+            return None
 
 
 @dataclass(slots=True)
 class _Running:
     claim: Claim
-    deadline: float
+    limits: Limits
     started: float
+    began: float = field(default_factory=time.time)
     limit: float = float("inf")
     is_killed: bool = False

@@ -6,7 +6,9 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from autotune.curve import Evaluation, Progress, PrunedError
+from autotune.curve import Progress, PrunedError
+from autotune.evaluation import UNLIMITED, Limits
+from autotune.learners.protocol import Resources
 from autotune.spaces.space import Config
 
 T = TypeVar("T")
@@ -14,12 +16,28 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A trial to run: its number, configuration, seed of the models, and when its curve is to be cut."""
+    """A trial to run: its number, configuration, seed of the models, and what the deadline means for it."""
 
     number: int
     config: Config
     seed: int
-    deadline: float
+    limits: Limits = UNLIMITED
+
+
+@dataclass(frozen=True, slots=True)
+class Refit:
+    """A configuration to train on all search rows for so many steps, and with `everything` on the test rows too."""
+
+    number: int
+    config: Config
+    seed: int
+    steps: int
+    resources: Resources
+    deadline: float = float("inf")
+    everything: bool = False
+
+
+Order: TypeAlias = Ticket | Refit
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +57,13 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """A trial is over, with its evaluation; as with all ends, with the end of what it printed in a worker process."""
+    """A trial is over, with its `Evaluation`; or a refit, with what was `Fitted`.
+
+    As with all ends, with the end of what it printed in a worker process.
+    """
 
     number: int
-    evaluation: Evaluation
+    evaluation: Any
     log: str = ""
 
 
@@ -77,13 +98,21 @@ Event: TypeAlias = Started | Reached | Completed | Stopped | Failed | Lost
 
 
 class Executor(Protocol):
-    """A place where trials run."""
+    """A place where trials run.
+
+    Attributes
+    ----------
+    startup : float
+        Seconds from the start of a process to its first trial, the longest so far; 0 where none is started.
+    """
+
+    startup: float
 
     def capacity(self) -> int:
         """Return how many more trials can be submitted now."""
 
-    def submit(self, ticket: Ticket) -> None:
-        """Start a trial."""
+    def submit(self, order: Order) -> None:
+        """Start a trial, or a refit."""
 
     def events(self, timeout: float | None = None) -> Sequence[Event]:
         """Wait for something to happen, at most so many seconds, and return it."""
@@ -98,7 +127,7 @@ class Executor(Protocol):
         """Stop everything and free what was taken."""
 
 
-Judging: TypeAlias = Generator[Progress, bool | None, Evaluation]
+Judging: TypeAlias = Generator[Progress, bool | None, Any]
 
 
 def advance(number: int, judging: Judging, go_on: bool | None) -> Event:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+
+from autotune.errors import SettingsError
 from autotune.execution.events import Executor
 from autotune.execution.pool import Processes
 from autotune.execution.serial import Serial
@@ -9,7 +12,7 @@ from autotune.execution.work import Work
 from autotune.settings import Settings
 
 
-def executor_of(work: Work, n_jobs: int, threads: int, settings: Settings) -> Executor:
+def executor_of(work: Work, n_jobs: int, threads: int, settings: Settings, *, killable: bool = False) -> Executor:
     """Return the executor for so many jobs; limits need a process that can be killed, even for one job.
 
     Parameters
@@ -20,7 +23,14 @@ def executor_of(work: Work, n_jobs: int, threads: int, settings: Settings) -> Ex
         Trials at a time, and threads for each.
     settings : Settings
         Their limits.
+    killable : bool
+        Whether one job without limits should have a process of its own too, where that is possible.
     """
-    if n_jobs == 1 and settings.trial_timeout is None and settings.memory_limit is None:
+    if n_jobs > 1 or settings.trial_timeout is not None or settings.memory_limit is not None:
+        return Processes(n_jobs, work, threads, settings.memory_limit)
+    if not killable or os.name != "posix":
         return Serial(work)
-    return Processes(n_jobs, work, threads, settings.memory_limit)
+    try:
+        return Processes(1, work, threads)
+    except SettingsError:  # what cannot be pickled can be tuned here
+        return Serial(work)

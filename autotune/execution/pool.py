@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from autotune.execution.events import Event, Lost, Reached, Started, Ticket
+from autotune.execution.events import Event, Lost, Order, Reached, Started
 from autotune.execution.work import Work
 from autotune.execution.worker import Setup
 from autotune.study.owner import is_dead, this_owner
@@ -70,6 +70,7 @@ class Processes:
         except BaseException:
             self._folder.cleanup()
             raise
+        self.startup = 0.0
         self._threads = threads
         self._slots: list[_Slot] = []
         self._n_workers = n_workers
@@ -78,13 +79,13 @@ class Processes:
         """Return how many workers are idle or not yet started."""
         return self._n_workers - sum(slot.number is not None for slot in self._slots)
 
-    def submit(self, ticket: Ticket) -> None:
+    def submit(self, order: Order) -> None:
         """Hand a trial to an idle worker, starting one if there is none."""
         idle = [slot for slot in self._slots if slot.number is None]
         slot = idle[0] if idle else self._start()
-        slot.number = ticket.number
+        slot.number = order.number
         slot.forget()
-        slot.send(ticket)
+        slot.send(order)
 
     def events(self, timeout: float | None = None) -> Sequence[Event]:
         """Wait until workers have said something, or died; what their trials print meanwhile is listened to."""
@@ -136,6 +137,9 @@ class Processes:
             last_words = " ".join(log[-LAST_WORDS_CHARACTERS:].split())
             reason = f"its worker process ended with exit code {code}{last_words and ': '}{last_words}"
             return Lost(slot.number, reason, log)
+        if isinstance(event, Started) and slot.is_new:
+            slot.is_new = False
+            self.startup = max(self.startup, time.perf_counter() - slot.begun)
         if isinstance(event, (Started, Reached)):
             return event
         slot.number = None
@@ -151,6 +155,7 @@ class _Slot:
 
     def __init__(self, threads: int, mark: bytes) -> None:
         self.number: int | None = None
+        self.begun, self.is_new = time.perf_counter(), True
         self._mark = mark
         self._heard = b""
         self.process = subprocess.Popen(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from autotune.execution.events import Event, Judging, Reached, Ticket, advance
+from autotune.execution.events import Event, Judging, Order, Reached, advance
 from autotune.execution.work import Work
 
 
@@ -17,6 +17,8 @@ class Serial:
         What a trial does.
     """
 
+    startup = 0.0
+
     def __init__(self, work: Work) -> None:
         self._begin = work.begin()
         self._running: tuple[int, Judging] | None = None
@@ -26,9 +28,9 @@ class Serial:
         """Return 1 while nothing runs."""
         return 0 if self._running else 1
 
-    def submit(self, ticket: Ticket) -> None:
+    def submit(self, order: Order) -> None:
         """Make a trial the next one to run."""
-        self._running, self._reply = (ticket.number, self._begin(ticket)), None
+        self._running, self._reply = (order.number, self._begin(order)), None
 
     def events(self, timeout: float | None = None) -> Sequence[Event]:
         """Run the trial until its next event; it cannot be interrupted between two."""

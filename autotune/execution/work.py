@@ -5,13 +5,16 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
+import numpy as np
+
 from autotune.errors import SettingsError
-from autotune.evaluation import judge, make_cohort
-from autotune.execution.events import Judging, Ticket
-from autotune.learners.protocol import Resources
+from autotune.evaluation import fit, judge, make_cohort, make_member
+from autotune.execution.events import Judging, Order, Refit, Ticket
+from autotune.learners.protocol import Member, Resources
 from autotune.objective import Objective, judge_objective
 
 if TYPE_CHECKING:
@@ -20,8 +23,8 @@ if TYPE_CHECKING:
     from autotune.evaluation import Learners
     from autotune.metrics import Metric
 
-Begin: TypeAlias = Callable[[Ticket], Judging]
-"""Begins a trial."""
+Begin: TypeAlias = Callable[[Order], Judging]
+"""Begins a trial, or a refit."""
 
 
 class Work(Protocol):
@@ -46,6 +49,8 @@ class OnFolds:
         What each trial may use.
     learners : mapping of str to Learner, optional
         What configurations name; the installed ones, if left out.
+    everything : Task, optional
+        The task's rows and the test rows, for a refit that asks for them.
     """
 
     task: Task
@@ -53,13 +58,37 @@ class OnFolds:
     metric: Metric
     resources: Resources
     learners: Learners | None = None
+    everything: Task | None = None
 
     def begin(self) -> Begin:
-        """Cut the task along its folds."""
-        cohort = make_cohort(self.task, self.folds, self.metric, self.learners)
-        return lambda ticket: judge(
-            ticket.config, cohort, seed=ticket.seed, resources=self.resources, deadline=ticket.deadline
-        )
+        """Return what begins a trial; the task is cut along its folds for the first one."""
+        cohort = cache(lambda: make_cohort(self.task, self.folds, self.metric, self.learners))
+        all_rows = cache(self._all_rows)
+
+        def begin(order: Order) -> Judging:
+            if isinstance(order, Refit):
+                return refit(order)
+            return judge(order.config, cohort(), seed=order.seed, resources=self.resources, limits=order.limits)
+
+        def refit(order: Refit) -> Judging:
+            yield from ()
+            member = all_rows(order.everything)
+            return fit(
+                order.config,
+                member,
+                order.steps,
+                seed=order.seed,
+                resources=order.resources,
+                learners=self.learners,
+                deadline=order.deadline,
+            )
+
+        return begin
+
+    def _all_rows(self, everything: bool) -> Member:
+        task = self.everything if everything else self.task
+        assert task is not None, "nobody gave the test rows"
+        return make_member(task, np.arange(len(task), dtype=np.intp), None)
 
     def packed(self, folder: Path) -> bytes:
         """Write the table once, to be mapped into every worker's memory; nothing of it is pickled for a trial.
@@ -73,7 +102,7 @@ class OnFolds:
 
         carried = pickled("metric", self.metric), pickled("model", self.learners)
         data = folder / "task.joblib"
-        joblib.dump((self.task, self.folds), data)
+        joblib.dump((self.task, self.folds, self.everything), data)
         return pickle.dumps(_StoredFolds(str(data), *carried, self.resources))
 
 
@@ -90,9 +119,9 @@ class _StoredFolds:
         import cloudpickle
         import joblib
 
-        task, folds = joblib.load(self.data, mmap_mode="r")
+        task, folds, everything = joblib.load(self.data, mmap_mode="r")
         metric, learners = cloudpickle.loads(self.metric), cloudpickle.loads(self.learners)
-        return OnFolds(task, folds, metric, self.resources, learners).begin()
+        return OnFolds(task, folds, metric, self.resources, learners, everything).begin()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +132,12 @@ class OfObjective:
 
     def begin(self) -> Begin:
         """Return what calls the objective."""
-        return lambda ticket: judge_objective(self.objective, ticket.config, seed=ticket.seed, deadline=ticket.deadline)
+
+        def begin(order: Order) -> Judging:
+            assert isinstance(order, Ticket), "an objective has no refit"
+            return judge_objective(self.objective, order.config, seed=order.seed, deadline=order.limits.cut)
+
+        return begin
 
     def packed(self, folder: Path) -> bytes:
         """Pickle the function by value."""

@@ -68,7 +68,7 @@ def _serve(incoming: Connection, outgoing: Connection) -> None:
             outgoing.send(event)
             event = advance(ticket.number, judging, incoming.recv())
         _flush()
-        outgoing.send(event)
+        outgoing.send_bytes(cloudpickle.dumps(event))  # its models may be of a function's own classes
 
 
 def _flush(mark: bytes = b"") -> None:

@@ -44,11 +44,13 @@ class TrialRecord:
     reason : str
         Why it was pruned or failed.
     cut : bool
-        True when a deadline ended its curve.
+        True when a deadline ended it before its time.
     log : str
         The end of what it printed, where it ran in a worker process.
     origin : int or None
         Its number in the older study that it was copied from.
+    training, predicting : float or None
+        Seconds a fold, of these: for training up to the best step, and for predicting the validation rows once.
     """
 
     number: int
@@ -64,6 +66,8 @@ class TrialRecord:
     cut: bool = False
     log: str = ""
     origin: int | None = None
+    training: float | None = None
+    predicting: float | None = None
 
     @property
     def seed_number(self) -> int:

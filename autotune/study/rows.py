@@ -61,6 +61,8 @@ def record_of(trial: FrozenTrial) -> TrialRecord:
         worth=outcome["worth"],
         rungs=rungs,
         cut=outcome["cut"],
+        training=outcome.get("training"),
+        predicting=outcome.get("predicting"),
         reason="cut at the deadline" if outcome["cut"] else "",
         **common,
     )

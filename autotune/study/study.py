@@ -225,8 +225,8 @@ class TuningStudy:
 
     def complete(self, number: int, evaluation: Evaluation, log: str = "") -> TrialRecord | None:
         """Finish a trial with its evaluation, and what it printed; None where another process has taken it over."""
-        outcome = asdict(replace(evaluation, predictions=None))
-        del outcome["predictions"]
+        outcome = asdict(replace(evaluation, predictions=None, models=None))
+        del outcome["predictions"], outcome["models"]
         return self._finish(number, TrialState.COMPLETE, evaluation.score, outcome, log, failed=False)
 
     def prune(self, number: int, progress: Progress, seconds: float, log: str = "") -> TrialRecord | None:

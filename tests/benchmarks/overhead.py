@@ -66,9 +66,9 @@ def ours(n_trials: int, n_workers: int, folder: str) -> tuple[float, float]:
     )
     executor: Any = Serial(Nothing()) if n_workers == 0 else Processes(n_workers, Nothing(), 1)
     warm = max(1, n_workers)
-    Search(study, executor, Budget(warm, float("inf"), 1, 0), lambda *_: None).run()
+    Search(study, executor, Budget(warm, float("inf")), lambda *_: None).run()
     started, cpu = time.perf_counter(), time.process_time()
-    Search(study, executor, Budget(warm + n_trials, float("inf"), 1, 0), lambda *_: None).run()
+    Search(study, executor, Budget(warm + n_trials, float("inf")), lambda *_: None).run()
     took = (time.perf_counter() - started) / n_trials, (time.process_time() - cpu) / n_trials
     executor.close()
     assert len(optuna.load_study(storage=study.optuna._storage, study_name="nothing").trials) == warm + n_trials

@@ -12,7 +12,7 @@ import pytest
 
 import autotune
 from autotune.curve import Evaluation, Progress
-from autotune.execution.coordinator import KILL_GRACE_SECONDS, Budget, Search
+from autotune.execution.coordinator import Budget, Search
 from autotune.execution.events import Completed, Event, Failed, Lost, Reached, Stopped, Ticket
 from autotune.spaces.params import Float
 from autotune.spaces.space import Space
@@ -58,6 +58,8 @@ class Scripted:
     busy: set[int] = field(default_factory=set)
     most_at_once: int = 0
 
+    startup: float = 0.0
+
     def capacity(self) -> int:
         return self.slots - len(self.busy)
 
@@ -92,7 +94,7 @@ def search(
     study: TuningStudy, executor: Scripted, n_trials: int | None = 3, deadline: float = FOREVER
 ) -> list[TrialRecord]:
     told: list[TrialRecord] = []
-    Search(study, executor, Budget(n_trials, deadline, 2), lambda record, _: told.append(record)).run()
+    Search(study, executor, Budget(n_trials, deadline), lambda record, _: told.append(record)).run()
     return told
 
 
@@ -172,7 +174,7 @@ def test_a_late_trial_is_killed_given_back_and_taken_up_again() -> None:
     executor = Scripted(lambda ticket: [])
     started = time.time()
     assert search(study, executor, 1, deadline=started + 1.0) == []
-    assert KILL_GRACE_SECONDS <= time.time() - started < 60
+    assert 1.0 <= time.time() - started < 60
     assert executor.killed == [0]
     (trial,) = study.optuna.trials
     assert trial.state.name == "RUNNING" and trial.user_attrs[OWNER] == ""
@@ -213,12 +215,6 @@ def test_nothing_starts_after_the_deadline() -> None:
     assert executor.submitted == []
 
 
-def test_time_is_reserved_for_the_refits() -> None:
-    budget = Budget(None, 100.0, n_folds=5)
-    assert budget.reserve([]) == 0.5
-    assert budget.reserve([1.0, 10.0]) == 0.5 + 2 * 2 * 10.0 / 5
-
-
 # ---- whole runs against the clock; generous, since machines are shared ----
 
 
@@ -247,7 +243,7 @@ def test_a_curve_is_cut_at_the_deadline_and_counts() -> None:
     draws = np.random.default_rng(0)
     X = draws.normal(size=(300, 5))
     space = Space({"lightgbm": {"learning_rate": 1e-5, "max_rounds": 1_000_000, "num_leaves": 8}})
-    report = autotune.tune(X, X[:, 0], space=space, n_trials=1, timeout=6, random_state=0)
+    report = autotune.tune(X, X[:, 0], space=space, n_trials=1, timeout=20, random_state=0)
     (record,) = report.records
     assert record.state == "complete" and record.cut
     assert report.leaderboard()["reason"].tolist() == ["cut at the deadline"]

@@ -70,7 +70,7 @@ def next_event(pool: Processes) -> Event:
 
 
 def run_one(pool: Processes, number: int = 0, config: Config = LINEAR) -> Event:
-    pool.submit(Ticket(number, config, 3, FOREVER))
+    pool.submit(Ticket(number, config, 3))
     while isinstance(event := next_event(pool), Reached):
         pool.reply(event.number, True)
     return event
@@ -134,7 +134,7 @@ def test_what_cannot_travel_is_said_before_any_process_starts() -> None:
 
 def test_one_worker_serves_trial_after_trial_and_stops_pruned_ones() -> None:
     with pool_of() as pool:
-        pool.submit(Ticket(0, LINEAR, 3, FOREVER))
+        pool.submit(Ticket(0, LINEAR, 3))
         assert pool.capacity() == 0
         assert isinstance(next_event(pool), Reached)
         pool.reply(0, False)
@@ -150,8 +150,8 @@ def test_a_killed_worker_is_lost_alone_and_another_takes_its_place() -> None:
         return 1.0
 
     with pool_of(slow, n_workers=2) as pool:
-        pool.submit(Ticket(0, LINEAR, 0, FOREVER))
-        pool.submit(Ticket(1, LINEAR, 0, FOREVER))
+        pool.submit(Ticket(0, LINEAR, 0))
+        pool.submit(Ticket(1, LINEAR, 0))
         assert pool.capacity() == 0
         pool.kill(0)
         events = {}
@@ -346,8 +346,8 @@ def test_the_table_reaches_workers_by_memory_map() -> None:
 
 def test_close_leaves_no_process_and_no_copy_of_the_table() -> None:
     with pool_of(n_workers=2) as pool:
-        pool.submit(Ticket(0, LINEAR, 0, FOREVER))
-        pool.submit(Ticket(1, LINEAR, 0, FOREVER))
+        pool.submit(Ticket(0, LINEAR, 0))
+        pool.submit(Ticket(1, LINEAR, 0))
         folder = Path(pool._folder.name)
         workers = children()
         assert len(workers) == 2 and folder.exists()

@@ -41,7 +41,7 @@ def test_a_trial_reports_folds_and_ends_with_its_evaluation(work: OnFolds) -> No
     serial = Serial(work)
     assert serial.capacity() == 1
     assert serial.events() == ()
-    serial.submit(Ticket(7, LINEAR, 3, FOREVER))
+    serial.submit(Ticket(7, LINEAR, 3))
     assert serial.capacity() == 0
     for fold in (1, 2):
         (event,) = serial.events()
@@ -56,7 +56,7 @@ def test_a_trial_reports_folds_and_ends_with_its_evaluation(work: OnFolds) -> No
 
 def test_a_trial_that_may_not_go_on_is_stopped_where_it_stands(work: OnFolds) -> None:
     serial = Serial(work)
-    serial.submit(Ticket(0, LINEAR, 0, FOREVER))
+    serial.submit(Ticket(0, LINEAR, 0))
     (reached,) = serial.events()
     serial.reply(0, False)
     (event,) = serial.events()
@@ -66,18 +66,18 @@ def test_a_trial_that_may_not_go_on_is_stopped_where_it_stands(work: OnFolds) ->
 
 def test_the_reply_to_one_trial_is_not_the_reply_to_the_next(work: OnFolds) -> None:
     serial = Serial(work)
-    serial.submit(Ticket(0, LINEAR, 0, FOREVER))
+    serial.submit(Ticket(0, LINEAR, 0))
     serial.events()
     serial.reply(0, False)
     serial.events()
-    serial.submit(Ticket(1, LINEAR, 0, FOREVER))
+    serial.submit(Ticket(1, LINEAR, 0))
     (event,) = serial.events()
     assert isinstance(event, Reached)
 
 
 def test_a_trial_that_raises_has_failed_with_a_reason(work: OnFolds) -> None:
     serial = Serial(work)
-    serial.submit(Ticket(0, Config("linear", {"C": -1.0}), 0, FOREVER))
+    serial.submit(Ticket(0, Config("linear", {"C": -1.0}), 0))
     (event,) = serial.events()
     assert isinstance(event, Failed)
     assert event.reason.startswith("SettingsError: C=-1.0 is not a number from")
@@ -87,7 +87,7 @@ def test_a_trial_that_raises_has_failed_with_a_reason(work: OnFolds) -> None:
 @pytest.mark.parametrize("end", ["kill", "close"])
 def test_a_trial_can_be_forgotten(work: OnFolds, end: str) -> None:
     serial = Serial(work)
-    serial.submit(Ticket(0, LINEAR, 0, FOREVER))
+    serial.submit(Ticket(0, LINEAR, 0))
     serial.events()
     serial.kill(0) if end == "kill" else serial.close()
     assert serial.capacity() == 1
@@ -108,7 +108,7 @@ def test_an_objective_runs_as_folds_do() -> None:
         yield from (params["x"] + 1 / step for step in range(1, 7))
 
     serial = Serial(OfObjective(Objective(objective, maximize=False)))
-    serial.submit(Ticket(0, Config("objective", {"x": 2.0}), 0, FOREVER))
+    serial.submit(Ticket(0, Config("objective", {"x": 2.0}), 0))
     seen = []
     while isinstance(event := serial.events()[0], Reached):
         seen.append(event.progress.worth)

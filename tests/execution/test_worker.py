@@ -38,7 +38,7 @@ def test_a_worker_answers_rung_by_rung_and_ends_with_its_pipe(tmp_path: Path) ->
         with Connection(os.dup(process.stdin.fileno()), readable=False) as outgoing:
             incoming = Connection(os.dup(process.stdout.fileno()), writable=False)
             outgoing.send(make_setup(tmp_path))
-            outgoing.send(Ticket(5, Config("linear", {}), 0, float("inf")))
+            outgoing.send(Ticket(5, Config("linear", {}), 0))
             started, reached = incoming.recv(), incoming.recv()
             assert isinstance(started, Started) and started.number == 5
             assert isinstance(reached, Reached) and reached.number == 5

@@ -65,7 +65,7 @@ def plan_of(data: Any, target: str = "price", **settings: Any) -> Plan:
 
 def history(report: Report) -> list[Any]:
     """What a search found, but for how long it took."""
-    return [replace(record, seconds=None) for record in report.records]
+    return [replace(record, seconds=None, training=None, predicting=None) for record in report.records]
 
 
 # ---- The test rows decide nothing ----

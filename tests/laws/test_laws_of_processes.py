@@ -10,8 +10,10 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -220,3 +222,30 @@ def test_processes_that_share_a_deterministic_study_have_the_same_history(tmp_pa
     both = [subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     shared = [json.loads(process.communicate(timeout=120)[0]) for process in both]
     assert shared == [alone, alone]
+
+
+@pytest.mark.parametrize("slow", ["fit", "predict", "step", "refit"])
+def test_a_deadline_is_one_deadline(slow: str) -> None:
+    """Whatever takes minutes, the run is over long before, and a model comes out with a word on what was left out."""
+
+    def train(fold: Any, params: dict[str, Any]) -> Any:
+        if slow == "fit" or (slow == "refit" and fold.X_validation is None):
+            time.sleep(600)
+        return Sleeper()
+
+    def grow(fold: Any, params: dict[str, Any]) -> Iterator[Any]:
+        yield Sleeper()
+        time.sleep(600)
+        yield Sleeper()
+
+    class Sleeper:
+        def predict(self, X: Any) -> Any:
+            time.sleep(600 if slow == "predict" else 0)
+            return np.zeros(len(X))
+
+    started = time.monotonic()
+    model = autotune.learner(tasks=["regression"])(grow if slow == "step" else train)
+    table = pd.DataFrame({"x": np.arange(60.0), "y": np.arange(60.0)})
+    report = autotune.tune(table, target="y", model=model, cv=3, n_trials=1, timeout=6, progress=False)
+    assert time.monotonic() - started < 120
+    assert len(report.predict(table)) == 60 and report.warnings
