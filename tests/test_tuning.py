@@ -82,7 +82,7 @@ def log(monkeypatch: pytest.MonkeyPatch) -> Log:
         return log.plan
 
     monkeypatch.setattr("autotune.api.make_plan", planning)
-    monkeypatch.setattr("autotune.api._watcher", lambda settings: log)
+    monkeypatch.setattr("autotune.api.watcher_of", lambda settings: log)
     return log
 
 

@@ -216,7 +216,7 @@ def test_what_a_trial_prints_comes_with_its_end_and_with_no_other_s() -> None:
     with pool_of(talkative) as pool:
         first, second = run_one(pool, 0), run_one(pool, 1)
         failed = run_one(pool, 2, Config("linear", {"C": -1.0}))
-        pool.submit(Ticket(3, LINEAR, 3, FOREVER))
+        pool.submit(Ticket(3, LINEAR, 3))
         assert isinstance(next_event(pool), Reached)
         pool.reply(3, False)
         stopped = next_event(pool)
@@ -291,7 +291,7 @@ def pids_in(file: Path) -> list[int]:
 @pytest.mark.parametrize("ends", ["hangs", "exits"])
 def test_what_a_lost_trial_has_started_ends_with_it(ends: str, tmp_path: Path) -> None:
     with pool_of(helper_of(str(tmp_path / "pids"), ends)) as pool:
-        pool.submit(Ticket(0, LINEAR, 3, FOREVER))
+        pool.submit(Ticket(0, LINEAR, 3))
         helpers = pids_in(tmp_path / "pids")
         if ends == "hangs":
             assert all(map(alive, helpers))
