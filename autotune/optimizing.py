@@ -22,7 +22,7 @@ from autotune.settings import Settings, trial_budget
 from autotune.setup import setup_of
 from autotune.spaces.catalog import find_space
 from autotune.spaces.space import Space
-from autotune.study.identity import Goal, batch_identity, set_goal
+from autotune.study.identity import Goal, batch_identity, set_goal, set_setup
 from autotune.study.opening import open_study
 from autotune.study.records import TrialRecord, leaderboard
 from autotune.study.seeding import begun_with
@@ -161,8 +161,10 @@ def run_objective(
         target_score=settings.target_score,
         min_gain=settings.min_gain,
     )
-    study, seed = _open(settings, objective, source, space, batch_of(settings, n_jobs), watch)
+    setup = setup_of(settings, space, objective=source, direction=direction)
+    study, seed = _open(settings, objective, setup, space, batch_of(settings, n_jobs), watch)
     if sets_goal:
+        set_setup(study.optuna, setup)
         set_goal(study.optuna, Goal.of(budget.n_trials, deadline))
     better = "larger" if objective.maximize else "smaller"
     title = f"{study.name}: {better} is better"
@@ -195,7 +197,7 @@ def read_objective(function: Callable[..., Any] | str, direction: str) -> tuple[
 
 
 def _open(
-    settings: Settings, objective: Objective, source: str | None, space: Space, batch: int | None, watch: Watcher
+    settings: Settings, objective: Objective, setup: dict[str, Any], space: Space, batch: int | None, watch: Watcher
 ) -> tuple[TuningStudy, int]:
     sampler, pruner = find_sampler(settings.sampler), find_pruner(settings.pruner)
     storage = open_storage(settings.storage)
@@ -214,7 +216,7 @@ def _open(
         identity=identity,
         seed=seed,
         versions={},
-        setup=setup_of(settings, space, objective=source, direction=identity["direction"]),
+        setup=setup,
         say=watch.said,
         batch=batch,
     )

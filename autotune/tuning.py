@@ -33,7 +33,7 @@ from autotune.predictor import Predictor
 from autotune.report import Report
 from autotune.shipping import Shipment, Shipping
 from autotune.spaces.space import Config
-from autotune.study.identity import Goal, set_goal
+from autotune.study.identity import Goal, set_goal, set_setup
 from autotune.study.opening import open_study
 from autotune.study.records import TrialRecord, spread
 from autotune.study.seeding import begun_with
@@ -83,6 +83,7 @@ def run(
         with clock.stage("search"):
             baseline = cross_validated_baseline(plan)
             study = join(plan, baseline, watch)
+            set_setup(study.optuna, plan.setup)
             set_goal(study.optuna, Goal.of(plan.n_trials, plan.deadline))
             watch.joined(study.records())
             work = _work(plan)

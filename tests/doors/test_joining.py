@@ -170,6 +170,34 @@ def test_a_goal_grows_and_never_shrinks(folder: Path) -> None:
     assert read_goal(study()) == Goal(4, None)
 
 
+def test_a_deadline_that_has_passed_is_renewed() -> None:
+    made, now = optuna.create_study(), time.time()
+    for goal, wanted in (
+        (Goal(400, now - 9), Goal(400, now - 9)),
+        (Goal(400, now + 60), Goal(400, now + 60)),
+        (Goal(400, now + 30), Goal(400, now + 60)),
+        (Goal(100, now + 90), Goal(400, now + 60)),
+        (Goal(400, None), Goal(400, None)),
+        (Goal(500, now - 9), Goal(500, now - 9)),
+        (Goal(100, now + 90), Goal(500, now + 90)),
+    ):
+        set_goal(made, goal)
+        assert read_goal(made) == wanted
+
+
+def test_those_who_join_have_the_settings_of_the_last_search(table: Path) -> None:
+    words: dict[str, Any] = {"space": "linear", "storage": "autotune.db", "random_state": 0}
+    autotune.tune(table, target="diagnosis", **words, n_trials=1, trial_timeout=100, patience=3)
+    assert read_setup(study())["settings"] == {"trial_timeout": 100.0, "patience": 3}
+    frame = pd.read_csv(table)
+    autotune.tune(frame, target="diagnosis", **words, n_trials=2, trial_timeout=200, study_name=study().study_name)
+    assert read_setup(study())["settings"] == {"trial_timeout": 200.0}
+    assert read_setup(study())["data"] == str(table), "the frame has no path"
+    optimized(1, "objective", "--storage", "o.db", "--trial-timeout", "100")
+    optimized(2, "objective", "--storage", "o.db")
+    assert read_setup(study("o.db"))["settings"] == {}
+
+
 def test_a_study_of_another_program_cannot_be_joined(folder: Path) -> None:
     optuna.create_study(storage=open_storage("autotune.db"), study_name="s")
     with pytest.raises(StudyError, match="does not say"):
