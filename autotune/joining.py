@@ -101,9 +101,10 @@ def work(
     stop : callable
         Asked before each trial whether to end.
     objective : callable or str, optional
-        That of a study of `optimize`, where it was given as a function.
+        That of a study of `optimize`, where it was given as a function, or its file is another one here.
     **given
-        ``device`` and ``progress``, and settings of `tune` that a study cannot carry, such as a metric of one's own.
+        ``device`` and ``progress``, settings of `tune` that a study cannot carry, such as a metric of one's own, and
+        ``model``, where its file is another one here.
 
     Returns
     -------
@@ -229,7 +230,7 @@ def _budget(study: optuna.Study, seconds: float | None, started: float) -> tuple
 
 
 def _work_at_table(settings: Settings, table: Table, started: float, stop: Callable[[], bool]) -> tuple[str, ...]:
-    plan = make_plan(settings, table, started=started)
+    plan = make_plan(settings, table, started=started, is_judged=False)
     watch: Watcher = watcher_of(settings) or Silent()
     try:
         watch.planned(opening_of(plan))

@@ -19,7 +19,7 @@ from autotune.learners.makings import describe_model
 from autotune.objective import Objective
 from autotune.plan import batch_of, digest, resources_of, seed_and_origin
 from autotune.settings import Settings, trial_budget
-from autotune.setup import setup_of
+from autotune.setup import code_from_anywhere, setup_of
 from autotune.spaces.catalog import find_space
 from autotune.spaces.space import Space
 from autotune.study.identity import Goal, batch_identity, set_goal, set_setup
@@ -161,7 +161,7 @@ def run_objective(
         target_score=settings.target_score,
         min_gain=settings.min_gain,
     )
-    setup = setup_of(settings, space, objective=source, direction=direction)
+    setup = setup_of(settings, space, objective=code_from_anywhere(source), direction=direction)
     study, seed = _open(settings, objective, setup, space, batch_of(settings, n_jobs), watch)
     if sets_goal:
         set_setup(study.optuna, setup)

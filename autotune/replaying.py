@@ -186,7 +186,7 @@ def _work_of(
         found, _ = read_objective(objective_for(study, objective), setup["direction"])
         check_identity(study, identity_of(found, settings.space) | batch_identity(stored_batch(study)), seed)
         return OfObjective(found), {}
-    plan = make_plan(settings, table_for(study, settings, data, y), started=time.time())
+    plan = make_plan(settings, table_for(study, settings, data, y), started=time.time(), is_judged=False)
     check_identity(study, plan.identity, seed)
     return OnFolds(plan.search, plan.folds, plan.metric, plan.resources, plan.learners), plan.versions
 

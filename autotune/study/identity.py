@@ -131,7 +131,7 @@ def set_goal(study: optuna.Study, goal: Goal) -> None:
 def _both(known: Goal, new: Goal) -> Goal:
     """Return what two searches want: the larger number, with its deadline unless that has passed."""
     if new.n_trials == known.n_trials:
-        return Goal(new.n_trials, None if None in (known.deadline, new.deadline) else max(known.deadline, new.deadline))
+        return Goal.of(new.n_trials, max(goal.deadline or float("inf") for goal in (known, new)))
     if known.n_trials is None or new.n_trials is None or new.n_trials > known.n_trials:
         return new
     has_passed = known.deadline is not None and known.deadline <= time.time()

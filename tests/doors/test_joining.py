@@ -149,6 +149,41 @@ def test_what_a_study_cannot_carry_is_given_by_hand(table: Path) -> None:
     assert sum(autotune.work("autotune.db", metric=own_loss).here.values()) == 1
 
 
+def test_a_study_is_joined_and_replayed_from_another_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    optimized(2)
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    set_goal(study("../autotune.db"), Goal(3, None))
+    assert autotune.work("../autotune.db", n_jobs=1).here == {"complete": 1}
+    assert tune("replay", "0", "--storage", "../autotune.db").exit_code == 0
+    (folder / "work.py").rename("work.py")
+    set_goal(study("../autotune.db"), Goal(4, None))
+    assert tune("work", "--storage", "../autotune.db").exit_code == 2
+    named = ("--objective", "work.py:objective", "--storage", "../autotune.db")
+    assert tune("work", "--n-jobs", "1", *named).exit_code == 0
+    assert tune("replay", "3", *named).exit_code == 0
+
+
+def test_a_model_file_is_found_from_another_folder_and_test_rows_are_not_needed(
+    table: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "mine.py").write_text(
+        "from sklearn.tree import DecisionTreeClassifier\n\nclass Mine(DecisionTreeClassifier):\n    pass\n"
+    )
+    (folder / "mine.toml").write_text('version = 1\n[Mine]\nmodel = "mine.py:Mine"\nmax_depth = {int = [1, 9]}\n')
+    frame = pd.read_csv(table)
+    frame.iloc[:30].to_csv("test.csv", index=False)
+    words: dict[str, Any] = {"target": "diagnosis", "n_trials": 1, "random_state": 0, "cv": 2}
+    autotune.tune(table, **words, model="mine.py:Mine", test_size="test.csv", storage="a.db")
+    autotune.tune(table, **words, space="mine.toml", test_size=frame.iloc[:30], storage="b.db")
+    Path("test.csv").unlink()
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    assert autotune.replay("../a.db", None, 0).agrees and autotune.replay("../b.db", None, 0).agrees
+    set_goal(study("../b.db"), Goal(2, None))
+    assert autotune.work("../b.db", n_jobs=1).here == {"complete": 1}
+
+
 def test_the_deadline_of_a_study_is_that_of_those_who_join_it(folder: Path) -> None:
     optimized(2)
     found = study()
