@@ -98,6 +98,10 @@ class StudyMismatchError(StudyError):
     """A study of that name was made for another space, table, metric or folds."""
 
 
+class SeedMismatchError(StudyMismatchError):
+    """A study of that name was made for the same question, with another seed."""
+
+
 class StorageError(StudyError):
     """A storage cannot be opened, read or written."""
 

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from autotune.errors import NoSuccessfulTrialError, SettingsError
+from autotune.errors import NoSuccessfulTrialError, SeedMismatchError, SettingsError
 from autotune.execution.coordinator import Budget, Search
 from autotune.execution.places import executor_of
 from autotune.execution.work import OfObjective
@@ -206,7 +207,8 @@ def _open(
         (getattr(objective.function, "__name__", "objective").strip("<>"), space.name, digest(json.dumps(identity)))
     )
     seed, origin = seed_and_origin(settings, storage, name, identity)
-    study = open_study(
+    opened = partial(
+        open_study,
         storage,
         name,
         space=space,
@@ -214,12 +216,18 @@ def _open(
         pruner=pruner,
         maximize=objective.maximize,
         identity=identity,
-        seed=seed,
         versions={},
         setup=setup,
         say=watch.said,
         batch=batch,
     )
+    try:
+        study = opened(seed=seed)
+    except SeedMismatchError:  # another process has made it, since a seed was drawn here
+        if settings.random_state is not None:
+            raise
+        seed, _ = seed_and_origin(settings, storage, name, identity)
+        study = opened(seed=seed)
     if origin is not None:
         watch.said(begun_with(study, origin, {}))
     return study, seed

@@ -19,7 +19,7 @@ import numpy as np
 from autotune.curve import Evaluation, NotFiniteError
 from autotune.data.task import Rows, Task
 from autotune.ensemble import Library
-from autotune.errors import DataError, NoSuccessfulTrialError
+from autotune.errors import DataError, NoSuccessfulTrialError, SeedMismatchError
 from autotune.evaluation import cross_validate
 from autotune.execution.coordinator import Budget, Search
 from autotune.execution.events import Executor
@@ -28,7 +28,7 @@ from autotune.execution.serial import Serial
 from autotune.execution.work import OnFolds
 from autotune.forecast import make_forecast, reserve
 from autotune.learners.declared import parameter_defaults, takes
-from autotune.plan import Plan
+from autotune.plan import Plan, make_plan
 from autotune.predictor import Predictor
 from autotune.report import Report
 from autotune.shipping import Shipment, Shipping
@@ -81,8 +81,7 @@ def run(
         over.callback(watch.over)
         watch.planned(opening_of(plan))
         with clock.stage("search"):
-            baseline = cross_validated_baseline(plan)
-            study = join(plan, baseline, watch)
+            plan, baseline, study = begin(plan, watch)
             set_setup(study.optuna, plan.setup)
             set_goal(study.optuna, Goal.of(plan.n_trials, plan.deadline))
             watch.joined(study.records())
@@ -146,6 +145,24 @@ def opening_of(plan: Plan) -> Opening:
     rows = f"{len(plan.search):,} search rows, {test_rows:,} test rows, {len(plan.schema.columns)} columns"
     facts = f"{rows}, {plan.folds.scheme}"
     return Opening(title, (facts,), plan.notes, plan.n_trials, plan.deadline, plan.metric.maximize)
+
+
+def begin(plan: Plan, watch: Watcher) -> tuple[Plan, TrialRecord, TuningStudy]:
+    """Create the study of a plan, or join it; where another process made it since a seed was drawn, plan with its seed.
+
+    Returns
+    -------
+    tuple of Plan, TrialRecord and TuningStudy
+        The plan, which may be another one, its baseline and its study.
+    """
+    baseline = cross_validated_baseline(plan)
+    try:
+        return plan, baseline, join(plan, baseline, watch)
+    except SeedMismatchError:
+        if plan.settings.random_state is not None:
+            raise
+    again = make_plan(replace(plan.settings, storage=plan.storage), plan.table, started=time.time())
+    return begin(replace(again, settings=plan.settings, deadline=plan.deadline), watch)
 
 
 def join(plan: Plan, baseline: TrialRecord, watch: Watcher) -> TuningStudy:

@@ -9,7 +9,7 @@ from typing import Any
 
 import optuna
 
-from autotune.errors import StudyError, StudyMismatchError
+from autotune.errors import SeedMismatchError, StudyError, StudyMismatchError
 from autotune.study.failures import telling_failures
 
 IDENTITY = "autotune:identity"
@@ -78,7 +78,7 @@ def check_identity(study: optuna.Study, identity: Mapping[str, str], seed: int) 
             "another study_name, or leave study_name out",
         )
     if study.user_attrs.get(SEED) != seed:
-        raise StudyMismatchError(
+        raise SeedMismatchError(
             f"the study was made with random_state={study.user_attrs.get(SEED)}, found {seed}",
             where,
             "leave random_state out to continue the study, or give another study_name",

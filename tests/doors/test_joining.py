@@ -55,8 +55,12 @@ def tune(*arguments: str, standard_input: str | None = None) -> Result:
 
 
 def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    return start_python("-m", "autotune", *arguments, cwd=cwd)
+
+
+def start_python(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "autotune", *arguments],
+        [sys.executable, *arguments],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         text=True,
@@ -182,6 +186,37 @@ def test_a_model_file_is_found_from_another_folder_and_test_rows_are_not_needed(
     assert autotune.replay("../a.db", None, 0).agrees and autotune.replay("../b.db", None, 0).agrees
     set_goal(study("../b.db"), Goal(2, None))
     assert autotune.work("../b.db", n_jobs=1).here == {"complete": 1}
+
+
+RACER = """
+import os, sys, time, autotune, autotune.plan
+from autotune import Float
+
+stored_seed = autotune.plan.stored_seed
+
+def slowly(storage, name):
+    seed = stored_seed(storage, name)
+    open(sys.argv[2], "w").close()
+    while seed is None and not (os.path.exists("a") and os.path.exists("b")):
+        time.sleep(0.01)
+    return seed
+
+autotune.plan.stored_seed = slowly
+if sys.argv[1] == "tune":
+    found = autotune.tune("cancer.csv", target="diagnosis", space="linear", storage="r.journal", n_trials=2, cv=2)
+else:
+    found = autotune.optimize(lambda params: params["x"], {"x": Float(0, 1)}, storage="r.journal", n_trials=2)
+print(found.seed)
+"""
+
+
+@pytest.mark.parametrize("door", ["tune", "optimize"])
+def test_two_who_draw_a_seed_at_once_make_one_study(table: Path, folder: Path, door: str) -> None:
+    (folder / "racer.py").write_text(RACER)
+    both = [start_python("racer.py", door, name, cwd=folder) for name in "ab"]
+    said = [each.communicate(timeout=120) for each in both]
+    assert [each.returncode for each in both] == [0, 0], said
+    assert said[0][0] == said[1][0]
 
 
 def test_the_deadline_of_a_study_is_that_of_those_who_join_it(folder: Path) -> None:
