@@ -9,6 +9,7 @@ AutotuneError
 ├── PlugInError(TypeError)              somebody's learner breaks the contract
 └── StudyError(RuntimeError)
     ├── StudyMismatchError              a study of that name was made for something else
+    │   └── SeedMismatchError           it was made for the same, with another seed
     ├── StorageError                    the storage cannot be opened, read or written
     │   └── StorageLostError            it could, and no longer can
     ├── NoSuccessfulTrialError          no trial ended with a score

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 from autotune.api import watcher_of
 from autotune.data.tables import read_table
 from autotune.data.task import Table
-from autotune.errors import DataError, NoSuccessfulTrialError, StudyError
+from autotune.errors import DataError, NoSuccessfulTrialError, SettingsError, StudyError
 from autotune.optimizing import run_objective
 from autotune.plan import make_plan
 from autotune.settings import Settings, parse_duration
-from autotune.setup import settings_of
+from autotune.setup import OF_A_CALL, settings_of
 from autotune.study.identity import read_goal, read_setup, stored_batch
 from autotune.study.opening import finished_by_this_process, load_study, summary
-from autotune.study.storage import open_storage, study_names
+from autotune.study.storage import open_storage, storage_file, study_names
 from autotune.tuning import cross_validated_baseline, join, opening_of, place_of, search
 from autotune.watcher import Silent, Watcher
 
@@ -132,7 +132,7 @@ def work(
     notes: tuple[str, ...] = (why_not,) if why_not else ()
     if not why_not:
         n_jobs = stored_batch(study) or -1 if n_jobs == -1 else n_jobs
-        settings = settings_for(study, n_jobs=n_jobs, **budget, **given)
+        settings = settings_for(study, given, n_jobs=n_jobs, **budget)
         if "objective" in read_setup(study):
             _work_at_objective(study, settings, objective, started, stop)
         else:
@@ -156,11 +156,16 @@ def find_study(storage: Any, study_name: str | None = None) -> optuna.Study:
 
     Raises
     ------
+    SettingsError
+        When there is no such file.
     StudyError
         When there is more than one to choose from, or none.
     UnknownNameError
         When there is none of that name.
     """
+    path = storage_file(str(storage)) if isinstance(storage, str | Path) and str(storage) else None
+    if path is not None and not path.is_file():
+        raise SettingsError(f"no storage {str(path)!r}", "storage", "the file of the call that made the study")
     opened = open_storage(storage)
     if study_name is None:
         names = study_names(opened)
@@ -171,10 +176,20 @@ def find_study(storage: Any, study_name: str | None = None) -> optuna.Study:
     return load_study(opened, study_name)
 
 
-def settings_for(study: optuna.Study, **given: Any) -> Settings:
-    """Return the settings that a study was made with, and those of this call."""
+def settings_for(study: optuna.Study, given: Mapping[str, Any], **budget: Any) -> Settings:
+    """Return the settings that a study was made with, those given by who joins it, and the budget of this call.
+
+    Raises
+    ------
+    SettingsError
+        When something is given that only the study says.
+    """
     where = f"study {study.study_name!r}"
-    return settings_of(read_setup(study), where, storage=study._storage, study_name=study.study_name, **given)
+    fixed = [name for name in given if name in OF_A_CALL - {"space"}]
+    if fixed:
+        raise SettingsError(f"who joins a study cannot set its {' and '.join(fixed)}", where, "autotune.tune sets it")
+    words = {**given, **budget, "storage": study._storage, "study_name": study.study_name}
+    return settings_of(read_setup(study), where, **words)
 
 
 def table_for(study: optuna.Study, settings: Settings, data: Any, y: Any = None) -> Table:

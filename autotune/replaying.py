@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from autotune.errors import SettingsError
@@ -130,6 +131,7 @@ def replay(
     """
     study = find_study(storage, study_name)
     record = _record(study, number)
+    number = record.number
     assert record.config is not None
     settings = _settings(study, given)
     work, versions = _work_of(study, settings, data, y, objective)
@@ -154,7 +156,7 @@ def replay(
     )
 
 
-def _record(study: optuna.Study, number: int) -> TrialRecord:
+def _record(study: optuna.Study, number: Any) -> TrialRecord:
     """Return the record of a trial that is over and was ours.
 
     Raises
@@ -163,6 +165,8 @@ def _record(study: optuna.Study, number: int) -> TrialRecord:
         When there is none.
     """
     records, where = records_of(study), f"study {study.study_name!r}"
+    if isinstance(number, bool) or not isinstance(number, Integral):
+        raise SettingsError(f"number={number!r} is no number of a trial", where, "a whole number")
     if not 0 <= number < len(records):
         raise SettingsError(f"no trial {number}", where, f"0 to {len(records) - 1}" if records else "tune run")
     record = records[number]
@@ -174,7 +178,7 @@ def _record(study: optuna.Study, number: int) -> TrialRecord:
 
 
 def _settings(study: optuna.Study, given: Mapping[str, Any]) -> Settings:
-    return settings_for(study, n_jobs=stored_batch(study) or 1, n_trials=0, **given)
+    return settings_for(study, given, n_jobs=stored_batch(study) or 1, n_trials=0)
 
 
 def _work_of(

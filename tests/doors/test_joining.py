@@ -13,6 +13,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pandas as pd
 import pytest
@@ -217,6 +218,24 @@ def test_two_who_draw_a_seed_at_once_make_one_study(table: Path, folder: Path, d
     said = [each.communicate(timeout=120) for each in both]
     assert [each.returncode for each in both] == [0, 0], said
     assert said[0][0] == said[1][0]
+
+
+def test_what_a_joiner_cannot_give_is_refused(folder: Path) -> None:
+    optimized(2)
+    set_goal(study(), Goal(3, None))
+    with pytest.raises(SettingsError, match="cannot set its n_trials and random_state"):
+        autotune.work("autotune.db", "s", timeout=3, n_trials=5, random_state=1)
+    with pytest.raises(SettingsError, match="cannot set its n_jobs"):
+        autotune.replay("autotune.db", "s", 0, n_jobs=2)
+    for number in ("1", 1.0, True, None):
+        with pytest.raises(SettingsError, match="is no number of a trial"):
+            autotune.replay("autotune.db", "s", number)  # type: ignore[arg-type]
+    replayed = autotune.replay("autotune.db", "s", np.int64(1))  # type: ignore[arg-type]
+    assert type(replayed.number) is int
+    for name in ("nothere.db", Path("nothere.journal")):
+        with pytest.raises(SettingsError, match="no storage 'nothere"):
+            autotune.work(name)
+        assert not Path(name).exists()
 
 
 def test_the_deadline_of_a_study_is_that_of_those_who_join_it(folder: Path) -> None:
