@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from autotune.api import watcher_of
 from autotune.data.tables import read_table
 from autotune.data.task import Table
-from autotune.errors import DataError, NoSuccessfulTrialError, SettingsError, StudyError
-from autotune.optimizing import run_objective
+from autotune.errors import DataError, SettingsError, StudyError
+from autotune.optimizing import search_objective
 from autotune.plan import make_plan
 from autotune.settings import Settings, parse_duration
 from autotune.setup import OF_A_CALL, settings_of
 from autotune.study.identity import read_goal, read_setup, stored_batch
 from autotune.study.opening import finished_by_this_process, load_study, summary
+from autotune.study.rows import records_of
 from autotune.study.storage import open_storage, storage_file, study_names
 from autotune.tuning import cross_validated_baseline, join, opening_of, place_of, search
 from autotune.watcher import Silent, Watcher
@@ -134,11 +135,12 @@ def work(
         n_jobs = stored_batch(study) or -1 if n_jobs == -1 else n_jobs
         settings = settings_for(study, given, n_jobs=n_jobs, **budget)
         if "objective" in read_setup(study):
-            _work_at_objective(study, settings, objective, started, stop)
+            notes = _work_at_objective(study, settings, objective, started, stop)
         else:
             table = table_for(study, settings, data, y)
             notes = _work_at_table(settings, table, started, stop)
         study = load_study(study._storage, study.study_name)
+        notes += _failure_notes(study)
     found = summary(study)
     return Contribution(
         study_name=study.study_name,
@@ -261,11 +263,21 @@ def _work_at_table(settings: Settings, table: Table, started: float, stop: Calla
 
 def _work_at_objective(
     study: optuna.Study, settings: Settings, objective: Any, started: float, stop: Callable[[], bool]
-) -> None:
+) -> tuple[str, ...]:
     direction = read_setup(study)["direction"]
     function, watch = objective_for(study, objective), watcher_of(settings)
-    with suppress(NoSuccessfulTrialError):
-        run_objective(function, settings, direction=direction, started=started, watch=watch, stop=stop, sets_goal=False)
+    words: dict[str, Any] = {"direction": direction, "started": started, "watch": watch, "stop": stop}
+    _, _, notes = search_objective(function, settings, **words, sets_goal=False)
+    return notes
+
+
+def _failure_notes(study: optuna.Study) -> tuple[str, ...]:
+    """Say why the first trial failed, where none of those that are over has a score."""
+    records = [record for record in records_of(study) if record.state != "running"]
+    failures = [record for record in records if record.state == "failed"]
+    if not failures or len(failures) < len(records):
+        return ()
+    return (f"all {len(failures)} finished trials failed, the first with: {failures[0].reason}",)
 
 
 def _counted(counts: Mapping[str, int]) -> str:

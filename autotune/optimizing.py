@@ -112,6 +112,20 @@ class Optimization:
 
 
 def run_objective(
+    function: Callable[..., Any] | str, settings: Settings, *, direction: str, started: float, **more: Any
+) -> Optimization:
+    """Search the best configuration of a function; see `search_objective`.
+
+    Raises
+    ------
+    NoSuccessfulTrialError
+        When every trial failed.
+    """
+    study, seed, notes = search_objective(function, settings, direction=direction, started=started, **more)
+    return _result(study, seed, notes, time.time() - started)
+
+
+def search_objective(
     function: Callable[..., Any] | str,
     settings: Settings,
     *,
@@ -120,8 +134,8 @@ def run_objective(
     watch: Watcher | None = None,
     stop: Callable[[], bool] = lambda: False,
     sets_goal: bool = True,
-) -> Optimization:
-    """Search the best configuration of a function.
+) -> tuple[TuningStudy, int, tuple[str, ...]]:
+    """Run trials of a function until the study holds as many as asked for, or the deadline has come.
 
     Parameters
     ----------
@@ -140,12 +154,15 @@ def run_objective(
     sets_goal : bool
         Whether others who join the study shall work for this budget.
 
+    Returns
+    -------
+    tuple of TuningStudy, int and tuple of str
+        The study, its seed, and what there is to say.
+
     Raises
     ------
     AutotuneError
         When a setting or the space is wrong, before anything runs.
-    NoSuccessfulTrialError
-        When every trial failed.
     """
     if direction not in DIRECTIONS:
         raise SettingsError(f"direction={direction!r} is not known", "direction", " or ".join(map(repr, DIRECTIONS)))
@@ -163,7 +180,7 @@ def run_objective(
         min_gain=settings.min_gain,
     )
     setup = setup_of(settings, space, objective=code_from_anywhere(source), direction=direction)
-    study, seed = _open(settings, objective, setup, space, batch_of(settings, n_jobs), watch)
+    study, seed, notes = _open(settings, objective, setup, space, batch_of(settings, n_jobs), watch)
     if sets_goal:
         set_setup(study.optuna, setup)
         set_goal(study.optuna, Goal.of(budget.n_trials, deadline))
@@ -180,7 +197,7 @@ def run_objective(
                 Search(study, executor, budget, lambda record, _: watch.told(record, study.best()), stop).run()
     finally:
         watch.over()
-    return _result(study, objective, seed, time.time() - started)
+    return study, seed, (*notes, *study.notes())
 
 
 def space_of_objective(given: Any) -> Space:
@@ -199,7 +216,7 @@ def read_objective(function: Callable[..., Any] | str, direction: str) -> tuple[
 
 def _open(
     settings: Settings, objective: Objective, setup: dict[str, Any], space: Space, batch: int | None, watch: Watcher
-) -> tuple[TuningStudy, int]:
+) -> tuple[TuningStudy, int, tuple[str, ...]]:
     sampler, pruner = find_sampler(settings.sampler), find_pruner(settings.pruner)
     storage = open_storage(settings.storage)
     identity = identity_of(objective, space) | batch_identity(batch)
@@ -228,9 +245,10 @@ def _open(
             raise
         seed, _ = seed_and_origin(settings, storage, name, identity)
         study = opened(seed=seed)
-    if origin is not None:
-        watch.said(begun_with(study, origin, {}))
-    return study, seed
+    notes = () if origin is None else (begun_with(study, origin, {}),)
+    for note in notes:
+        watch.said(note)
+    return study, seed, notes
 
 
 def identity_of(objective: Objective, space: Space) -> dict[str, str]:
@@ -242,7 +260,7 @@ def identity_of(objective: Objective, space: Space) -> dict[str, str]:
     }
 
 
-def _result(study: TuningStudy, objective: Objective, seed: int, seconds: float) -> Optimization:
+def _result(study: TuningStudy, seed: int, notes: tuple[str, ...], seconds: float) -> Optimization:
     best, records = study.best(), study.records()
     if best is None or best.config is None or best.score is None:
         failures = [record for record in records if record.state == "failed"]
@@ -253,10 +271,10 @@ def _result(study: TuningStudy, objective: Objective, seed: int, seconds: float)
         best_params=params,
         best_score=best.score,
         records=records,
-        maximize=objective.maximize,
+        maximize=study.optuna.direction.name == "MAXIMIZE",
         study_name=study.name,
         seed=seed,
         seconds=seconds,
-        notes=study.notes(),
+        notes=notes,
         connection=study.optuna,
     )

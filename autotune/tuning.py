@@ -157,10 +157,12 @@ def begin(plan: Plan, watch: Watcher) -> tuple[Plan, TrialRecord, TuningStudy]:
     """
     baseline = cross_validated_baseline(plan)
     try:
-        return plan, baseline, join(plan, baseline, watch)
+        study = join(plan, baseline, watch)
     except SeedMismatchError:
         if plan.settings.random_state is not None:
             raise
+    else:
+        return _take_over(plan, study, watch), baseline, study
     again = make_plan(replace(plan.settings, storage=plan.storage), plan.table, started=time.time())
     return begin(replace(again, settings=plan.settings, deadline=plan.deadline), watch)
 
@@ -184,10 +186,17 @@ def join(plan: Plan, baseline: TrialRecord, watch: Watcher) -> TuningStudy:
     )
     assert baseline.score is not None
     study.set_baseline(baseline.score)
-    if plan.origin is not None:
-        defaults = {name: parameter_defaults(learner) for name, learner in plan.learners.items()}
-        watch.said(begun_with(study, plan.origin, defaults))
     return study
+
+
+def _take_over(plan: Plan, study: TuningStudy, watch: Watcher) -> Plan:
+    """Copy the trials of the older study that a plan begins with; return the plan with a note of what was copied."""
+    if plan.origin is None:
+        return plan
+    defaults = {name: parameter_defaults(learner) for name, learner in plan.learners.items()}
+    note = begun_with(study, plan.origin, defaults)
+    watch.said(note)
+    return replace(plan, notes=(*plan.notes, note))
 
 
 def cross_validated_baseline(plan: Plan) -> TrialRecord:

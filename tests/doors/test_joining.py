@@ -238,6 +238,28 @@ def test_what_a_joiner_cannot_give_is_refused(folder: Path) -> None:
         assert not Path(name).exists()
 
 
+def test_who_joins_is_told_why_a_search_ended_or_failed(folder: Path) -> None:
+    optimized(2, "objective", "--patience", "2")
+    set_goal(study(), Goal(400, None))
+    assert "were no better" in " ".join(autotune.work("autotune.db", n_jobs=1).notes)
+    (folder / "bad.py").write_text("def f(params):\n    raise RuntimeError('out of order')\n")
+    made = ("--space", "space.toml", "--n-trials", "1", "--storage", "bad.db")
+    assert tune("optimize", "bad.py:f", *made).exit_code == 1
+    set_goal(study("bad.db"), Goal(3, None))
+    notes = autotune.work("bad.db", n_jobs=1).notes
+    assert "all 3 finished trials failed" in notes[-1] and "out of order" in notes[-1]
+
+
+def test_what_was_taken_over_is_noted_without_a_terminal(table: Path) -> None:
+    words: dict[str, Any] = {"target": "diagnosis", "storage": "autotune.db", "cv": 2, "progress": False}
+    autotune.tune(table, **words, space="linear", study_name="old", n_trials=1)
+    report = autotune.tune(table, **words, space="linear,knn", study_name="new", from_study="old", n_trials=1)
+    assert any("begins with 1 of the 1 finished trials of 'old'" in note for note in report.notes)
+    optimized(1, "objective", "--storage", "o.db")
+    found = optimized(2, "objective", "--storage", "o.db", "--study-name", "new", "--from", "s")
+    assert "begins with 1 of the 1 finished trials of 's'" in found.stdout
+
+
 def test_the_deadline_of_a_study_is_that_of_those_who_join_it(folder: Path) -> None:
     optimized(2)
     found = study()
