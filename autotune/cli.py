@@ -299,7 +299,8 @@ def _tune(data: str, target: str | None, saved: str | None, given: Mapping[str, 
                 warnings.simplefilter("ignore")  # third parties' warnings; ours stand in the report
             from autotune.api import tune_with
 
-            report = tune_with(settings, path, target=target, started=started, stop=stop)
+            words: dict[str, Any] = {"target": target, "is_passing": data == "-"}
+            report = tune_with(settings, path, **words, started=started, stop=stop)
     except KeyboardInterrupt:
         shown = _shown(settings.storage)
         click.echo(f"\nthe study in {shown} keeps every finished trial: the same command goes on", err=True)

@@ -7,7 +7,6 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 from autotune.errors import SettingsError
@@ -165,11 +164,11 @@ def _record(study: optuna.Study, number: Any) -> TrialRecord:
         When there is none.
     """
     records, where = records_of(study), f"study {study.study_name!r}"
-    if isinstance(number, bool) or not isinstance(number, Integral):
+    if isinstance(number, bool) or not hasattr(number, "__index__"):
         raise SettingsError(f"number={number!r} is no number of a trial", where, "a whole number")
     if not 0 <= number < len(records):
         raise SettingsError(f"no trial {number}", where, f"0 to {len(records) - 1}" if records else "tune run")
-    record = records[number]
+    record: TrialRecord = records[number]
     if record.state == "running":
         raise SettingsError(f"trial {number} is not over", where, "tune status shows who runs it")
     if record.config is None:

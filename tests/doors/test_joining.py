@@ -260,6 +260,15 @@ def test_what_was_taken_over_is_noted_without_a_terminal(table: Path) -> None:
     assert "begins with 1 of the 1 finished trials of 's'" in found.stdout
 
 
+def test_a_table_from_stdin_leaves_no_path(table: Path) -> None:
+    words = ("--target", "diagnosis", "--space", "linear", "--n-trials", "1")
+    assert tune("run", "-", *words, standard_input=table.read_text()).exit_code == 0
+    assert read_setup(study())["data"] is None
+    set_goal(study(), Goal(2, None))
+    with pytest.raises(DataError, match="a table that was no file"):
+        autotune.work("autotune.db")
+
+
 def test_the_deadline_of_a_study_is_that_of_those_who_join_it(folder: Path) -> None:
     optimized(2)
     found = study()
