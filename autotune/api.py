@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time as clock
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from autotune.data.tables import read_table
@@ -184,6 +185,7 @@ def tune_with(
     target: str | None,
     started: float,
     lone_rows: bool = False,
+    is_passing: bool = False,
     stop: Callable[[], bool] = lambda: False,
 ) -> Report:
     """Read the table, plan, run: what every door does once it has settings.
@@ -198,6 +200,8 @@ def tune_with(
         When the call began, on the clock of `time.time`.
     lone_rows : bool
         Whether a class may have a single row.
+    is_passing : bool
+        Whether the file of the data will be gone after this call, so that nobody is told to look for it.
     stop : callable
         Asked before each trial whether to end the search.
     """
@@ -213,6 +217,8 @@ def tune_with(
         sample_weight=settings.sample_weight,
         lone_rows=lone_rows,
     )
+    if is_passing:
+        table = replace(table, source=None)
     plan = make_plan(settings, table, started=started)
     return run(plan, watch=watcher_of(settings), reading_seconds=clock.perf_counter() - before, stop=stop)
 

@@ -299,9 +299,11 @@ def _tune(data: str, target: str | None, saved: str | None, given: Mapping[str, 
                 warnings.simplefilter("ignore")  # third parties' warnings; ours stand in the report
             from autotune.api import tune_with
 
-            report = tune_with(settings, path, target=target, started=started, stop=stop)
+            words: dict[str, Any] = {"target": target, "is_passing": data == "-"}
+            report = tune_with(settings, path, **words, started=started, stop=stop)
     except KeyboardInterrupt:
-        click.echo(f"\nthe study in {settings.storage} keeps every finished trial: the same command goes on", err=True)
+        shown = _shown(settings.storage)
+        click.echo(f"\nthe study in {shown} keeps every finished trial: the same command goes on", err=True)
         raise
     if saved is not None:
         report.save(saved)
@@ -320,6 +322,7 @@ def _say_next(report: Report, data: str, again: Mapping[str, Any], saved: str | 
     """Say on stderr what to type next, as commands that work as they stand."""
     storage = again["storage"] or DOOR_DEFAULTS["cli"]["storage"]
     alone = _study_names(storage) == [report.study_name]
+    storage, again = _shown(storage), {**again, "storage": again["storage"] and _shown(again["storage"])}
     where = {"storage": again["storage"], "study_name": None if alone else report.study_name}
     more = {**again, "n_trials": 2 * len(report.records), "timeout": None}
     lines = {
@@ -349,6 +352,13 @@ def _read_study(storage: str, study_name: str | None) -> tuple[str, list[TrialRe
 
     maximize = summary(study)["maximize"]
     return study.study_name, ranked(records_of(study), maximize=maximize), maximize
+
+
+def _shown(storage: str) -> str:
+    """Return a storage as it may be printed, without its password."""
+    from autotune.study.databases import redact
+
+    return redact(storage)
 
 
 def _study_names(storage: str) -> list[str]:

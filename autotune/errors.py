@@ -9,6 +9,7 @@ AutotuneError
 ├── PlugInError(TypeError)              somebody's learner breaks the contract
 └── StudyError(RuntimeError)
     ├── StudyMismatchError              a study of that name was made for something else
+    │   └── SeedMismatchError           it was made for the same, with another seed
     ├── StorageError                    the storage cannot be opened, read or written
     │   └── StorageLostError            it could, and no longer can
     ├── NoSuccessfulTrialError          no trial ended with a score
@@ -96,6 +97,10 @@ class StudyError(AutotuneError, RuntimeError):
 
 class StudyMismatchError(StudyError):
     """A study of that name was made for another space, table, metric or folds."""
+
+
+class SeedMismatchError(StudyMismatchError):
+    """A study of that name was made for the same question, with another seed."""
 
 
 class StorageError(StudyError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 from autotune.api import watcher_of
 from autotune.data.tables import read_table
 from autotune.data.task import Table
-from autotune.errors import DataError, NoSuccessfulTrialError, StudyError
-from autotune.optimizing import run_objective
+from autotune.errors import DataError, SettingsError, StudyError
+from autotune.optimizing import search_objective
 from autotune.plan import make_plan
 from autotune.settings import Settings, parse_duration
-from autotune.setup import settings_of
+from autotune.setup import OF_A_CALL, settings_of
 from autotune.study.identity import read_goal, read_setup, stored_batch
 from autotune.study.opening import finished_by_this_process, load_study, summary
-from autotune.study.storage import open_storage, study_names
+from autotune.study.rows import records_of
+from autotune.study.storage import open_storage, storage_file, study_names
 from autotune.tuning import cross_validated_baseline, join, opening_of, place_of, search
 from autotune.watcher import Silent, Watcher
 
@@ -101,9 +102,10 @@ def work(
     stop : callable
         Asked before each trial whether to end.
     objective : callable or str, optional
-        That of a study of `optimize`, where it was given as a function.
+        That of a study of `optimize`, where it was given as a function, or its file is another one here.
     **given
-        ``device`` and ``progress``, and settings of `tune` that a study cannot carry, such as a metric of one's own.
+        ``device`` and ``progress``, settings of `tune` that a study cannot carry, such as a metric of one's own, and
+        ``model``, where its file is another one here.
 
     Returns
     -------
@@ -131,13 +133,14 @@ def work(
     notes: tuple[str, ...] = (why_not,) if why_not else ()
     if not why_not:
         n_jobs = stored_batch(study) or -1 if n_jobs == -1 else n_jobs
-        settings = settings_for(study, n_jobs=n_jobs, **budget, **given)
+        settings = settings_for(study, given, n_jobs=n_jobs, **budget)
         if "objective" in read_setup(study):
-            _work_at_objective(study, settings, objective, started, stop)
+            notes = _work_at_objective(study, settings, objective, started, stop)
         else:
             table = table_for(study, settings, data, y)
             notes = _work_at_table(settings, table, started, stop)
         study = load_study(study._storage, study.study_name)
+        notes += _failure_notes(study)
     found = summary(study)
     return Contribution(
         study_name=study.study_name,
@@ -155,11 +158,16 @@ def find_study(storage: Any, study_name: str | None = None) -> optuna.Study:
 
     Raises
     ------
+    SettingsError
+        When there is no such file.
     StudyError
         When there is more than one to choose from, or none.
     UnknownNameError
         When there is none of that name.
     """
+    path = storage_file(str(storage)) if isinstance(storage, str | Path) and str(storage) else None
+    if path is not None and not path.is_file():
+        raise SettingsError(f"no storage {str(path)!r}", "storage", "the file of the call that made the study")
     opened = open_storage(storage)
     if study_name is None:
         names = study_names(opened)
@@ -170,10 +178,20 @@ def find_study(storage: Any, study_name: str | None = None) -> optuna.Study:
     return load_study(opened, study_name)
 
 
-def settings_for(study: optuna.Study, **given: Any) -> Settings:
-    """Return the settings that a study was made with, and those of this call."""
+def settings_for(study: optuna.Study, given: Mapping[str, Any], **budget: Any) -> Settings:
+    """Return the settings that a study was made with, those given by who joins it, and the budget of this call.
+
+    Raises
+    ------
+    SettingsError
+        When something is given that only the study says.
+    """
     where = f"study {study.study_name!r}"
-    return settings_of(read_setup(study), where, storage=study._storage, study_name=study.study_name, **given)
+    fixed = [name for name in given if name in OF_A_CALL - {"space"}]
+    if fixed:
+        raise SettingsError(f"who joins a study cannot set its {' and '.join(fixed)}", where, "autotune.tune sets it")
+    words = {**given, **budget, "storage": study._storage, "study_name": study.study_name}
+    return settings_of(read_setup(study), where, **words)
 
 
 def table_for(study: optuna.Study, settings: Settings, data: Any, y: Any = None) -> Table:
@@ -229,7 +247,7 @@ def _budget(study: optuna.Study, seconds: float | None, started: float) -> tuple
 
 
 def _work_at_table(settings: Settings, table: Table, started: float, stop: Callable[[], bool]) -> tuple[str, ...]:
-    plan = make_plan(settings, table, started=started)
+    plan = make_plan(settings, table, started=started, is_judged=False)
     watch: Watcher = watcher_of(settings) or Silent()
     try:
         watch.planned(opening_of(plan))
@@ -245,11 +263,21 @@ def _work_at_table(settings: Settings, table: Table, started: float, stop: Calla
 
 def _work_at_objective(
     study: optuna.Study, settings: Settings, objective: Any, started: float, stop: Callable[[], bool]
-) -> None:
+) -> tuple[str, ...]:
     direction = read_setup(study)["direction"]
     function, watch = objective_for(study, objective), watcher_of(settings)
-    with suppress(NoSuccessfulTrialError):
-        run_objective(function, settings, direction=direction, started=started, watch=watch, stop=stop, sets_goal=False)
+    words: dict[str, Any] = {"direction": direction, "started": started, "watch": watch, "stop": stop}
+    _, _, notes = search_objective(function, settings, **words, sets_goal=False)
+    return notes
+
+
+def _failure_notes(study: optuna.Study) -> tuple[str, ...]:
+    """Say why the first trial failed, where none of those that are over has a score."""
+    records = [record for record in records_of(study) if record.state != "running"]
+    failures = [record for record in records if record.state == "failed"]
+    if not failures or len(failures) < len(records):
+        return ()
+    return (f"all {len(failures)} finished trials failed, the first with: {failures[0].reason}",)
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -9,16 +9,27 @@ import json
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, TypeVar
 
 import click
 
 from autotune.data.writers import find_writer, write_table, write_text
 from autotune.shell import Interrupts, check_folder, stdin_as_file
 from autotune.study_commands import existing_storage, find_study, status_lines, storage_option, study_options
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+def code_options(command: C) -> C:
+    """Give a command the options that name a study's own code where it is not where the study says."""
+    model = click.option(
+        "--model", help='the study\'s own model, where its file is another one here: "my_model.py:build"'
+    )
+    objective = click.option("--objective", help="that of a study of tune optimize, likewise")
+    return model(objective(command))
 
 
 @click.command()
@@ -27,6 +38,7 @@ from autotune.study_commands import existing_storage, find_study, status_lines, 
 @click.option("--n-jobs", type=int, default=-1, show_default=True, help="trials at a time; -1 for all cores")
 @click.option("--timeout", help='when to end here, such as "10m" [default: when the study ends]')
 @click.option("--device", help="device for networks: cpu, cuda, cuda:1 or mps [default: the best]")
+@code_options
 @click.option("--progress/--no-progress", default=None, help="show progress [default: only on a terminal]")
 def work(storage: str, study_name: str | None, as_json: bool, data: str | None, **given: Any) -> None:
     """Work at a study with this machine's cores, until it holds what it shall hold.
@@ -48,6 +60,7 @@ def work(storage: str, study_name: str | None, as_json: bool, data: str | None, 
 @click.argument("data", metavar="[DATA]", required=False)
 @click.option("--tolerance", type=float, help="how far scores may be apart [default: 0 here, .001 elsewhere]")
 @click.option("--device", help="device for networks: cpu, cuda, cuda:1 or mps [default: the best]")
+@code_options
 def replay(storage: str, study_name: str | None, as_json: bool, number: int, data: str | None, **given: Any) -> None:
     """Train a trial again, and check that it gives the scores that the study holds.
 

@@ -7,9 +7,10 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from autotune.errors import NoSuccessfulTrialError, SettingsError
+from autotune.errors import NoSuccessfulTrialError, SeedMismatchError, SettingsError
 from autotune.execution.coordinator import Budget, Search
 from autotune.execution.places import executor_of
 from autotune.execution.work import OfObjective
@@ -19,10 +20,10 @@ from autotune.learners.makings import describe_model
 from autotune.objective import Objective
 from autotune.plan import batch_of, digest, resources_of, seed_and_origin
 from autotune.settings import Settings, trial_budget
-from autotune.setup import setup_of
+from autotune.setup import code_from_anywhere, setup_of
 from autotune.spaces.catalog import find_space
 from autotune.spaces.space import Space
-from autotune.study.identity import Goal, batch_identity, set_goal
+from autotune.study.identity import Goal, batch_identity, set_goal, set_setup
 from autotune.study.opening import open_study
 from autotune.study.records import TrialRecord, leaderboard
 from autotune.study.seeding import begun_with
@@ -111,6 +112,20 @@ class Optimization:
 
 
 def run_objective(
+    function: Callable[..., Any] | str, settings: Settings, *, direction: str, started: float, **more: Any
+) -> Optimization:
+    """Search the best configuration of a function; see `search_objective`.
+
+    Raises
+    ------
+    NoSuccessfulTrialError
+        When every trial failed.
+    """
+    study, seed, notes = search_objective(function, settings, direction=direction, started=started, **more)
+    return _result(study, seed, notes, time.time() - started)
+
+
+def search_objective(
     function: Callable[..., Any] | str,
     settings: Settings,
     *,
@@ -119,8 +134,8 @@ def run_objective(
     watch: Watcher | None = None,
     stop: Callable[[], bool] = lambda: False,
     sets_goal: bool = True,
-) -> Optimization:
-    """Search the best configuration of a function.
+) -> tuple[TuningStudy, int, tuple[str, ...]]:
+    """Run trials of a function until the study holds as many as asked for, or the deadline has come.
 
     Parameters
     ----------
@@ -139,12 +154,15 @@ def run_objective(
     sets_goal : bool
         Whether others who join the study shall work for this budget.
 
+    Returns
+    -------
+    tuple of TuningStudy, int and tuple of str
+        The study, its seed, and what there is to say.
+
     Raises
     ------
     AutotuneError
         When a setting or the space is wrong, before anything runs.
-    NoSuccessfulTrialError
-        When every trial failed.
     """
     if direction not in DIRECTIONS:
         raise SettingsError(f"direction={direction!r} is not known", "direction", " or ".join(map(repr, DIRECTIONS)))
@@ -161,8 +179,10 @@ def run_objective(
         target_score=settings.target_score,
         min_gain=settings.min_gain,
     )
-    study, seed = _open(settings, objective, source, space, batch_of(settings, n_jobs), watch)
+    setup = setup_of(settings, space, objective=code_from_anywhere(source), direction=direction)
+    study, seed, notes = _open(settings, objective, setup, space, batch_of(settings, n_jobs), watch)
     if sets_goal:
+        set_setup(study.optuna, setup)
         set_goal(study.optuna, Goal.of(budget.n_trials, deadline))
     better = "larger" if objective.maximize else "smaller"
     title = f"{study.name}: {better} is better"
@@ -177,7 +197,7 @@ def run_objective(
                 Search(study, executor, budget, lambda record, _: watch.told(record, study.best()), stop).run()
     finally:
         watch.over()
-    return _result(study, objective, seed, time.time() - started)
+    return study, seed, (*notes, *study.notes())
 
 
 def space_of_objective(given: Any) -> Space:
@@ -195,8 +215,8 @@ def read_objective(function: Callable[..., Any] | str, direction: str) -> tuple[
 
 
 def _open(
-    settings: Settings, objective: Objective, source: str | None, space: Space, batch: int | None, watch: Watcher
-) -> tuple[TuningStudy, int]:
+    settings: Settings, objective: Objective, setup: dict[str, Any], space: Space, batch: int | None, watch: Watcher
+) -> tuple[TuningStudy, int, tuple[str, ...]]:
     sampler, pruner = find_sampler(settings.sampler), find_pruner(settings.pruner)
     storage = open_storage(settings.storage)
     identity = identity_of(objective, space) | batch_identity(batch)
@@ -204,7 +224,8 @@ def _open(
         (getattr(objective.function, "__name__", "objective").strip("<>"), space.name, digest(json.dumps(identity)))
     )
     seed, origin = seed_and_origin(settings, storage, name, identity)
-    study = open_study(
+    opened = partial(
+        open_study,
         storage,
         name,
         space=space,
@@ -212,15 +233,22 @@ def _open(
         pruner=pruner,
         maximize=objective.maximize,
         identity=identity,
-        seed=seed,
         versions={},
-        setup=setup_of(settings, space, objective=source, direction=identity["direction"]),
+        setup=setup,
         say=watch.said,
         batch=batch,
     )
-    if origin is not None:
-        watch.said(begun_with(study, origin, {}))
-    return study, seed
+    try:
+        study = opened(seed=seed)
+    except SeedMismatchError:  # another process has made it, since a seed was drawn here
+        if settings.random_state is not None:
+            raise
+        seed, _ = seed_and_origin(settings, storage, name, identity)
+        study = opened(seed=seed)
+    notes = () if origin is None else (begun_with(study, origin, {}),)
+    for note in notes:
+        watch.said(note)
+    return study, seed, notes
 
 
 def identity_of(objective: Objective, space: Space) -> dict[str, str]:
@@ -232,7 +260,7 @@ def identity_of(objective: Objective, space: Space) -> dict[str, str]:
     }
 
 
-def _result(study: TuningStudy, objective: Objective, seed: int, seconds: float) -> Optimization:
+def _result(study: TuningStudy, seed: int, notes: tuple[str, ...], seconds: float) -> Optimization:
     best, records = study.best(), study.records()
     if best is None or best.config is None or best.score is None:
         failures = [record for record in records if record.state == "failed"]
@@ -243,10 +271,10 @@ def _result(study: TuningStudy, objective: Objective, seed: int, seconds: float)
         best_params=params,
         best_score=best.score,
         records=records,
-        maximize=objective.maximize,
+        maximize=study.optuna.direction.name == "MAXIMIZE",
         study_name=study.name,
         seed=seed,
         seconds=seconds,
-        notes=study.notes(),
+        notes=notes,
         connection=study.optuna,
     )

@@ -24,7 +24,7 @@ from autotune.learners.makings import describe_model
 from autotune.learners.protocol import Learner, Resources
 from autotune.metrics import Metric, resolve_metric
 from autotune.settings import DEFAULTS, Settings, trial_budget
-from autotune.setup import setup_of
+from autotune.setup import TEST_TABLE, setup_of
 from autotune.spaces.document import MODEL
 from autotune.spaces.space import Space
 from autotune.study.identity import batch_identity
@@ -119,7 +119,7 @@ class Plan:
     test_name: str = "split"
 
 
-def make_plan(settings: Settings, table: Table, *, started: float) -> Plan:
+def make_plan(settings: Settings, table: Table, *, started: float, is_judged: bool = True) -> Plan:
     """Resolve and check everything.
 
     Parameters
@@ -130,6 +130,8 @@ def make_plan(settings: Settings, table: Table, *, started: float) -> Plan:
         The data, read and checked.
     started : float
         When the call began, on the clock of `time.time`; the timeout counts from here.
+    is_judged : bool
+        Whether the test rows will be looked at; a table of their own is not read where they will not.
 
     Raises
     ------
@@ -148,7 +150,7 @@ def make_plan(settings: Settings, table: Table, *, started: float) -> Plan:
     learners = find_learners(space, models)
     sampler, pruner = find_sampler(settings.sampler), find_pruner(settings.pruner)
     n_jobs, resources = resources_of(settings)
-    test_table = _read_own_test_table(settings, table)
+    test_table = _read_own_test_table(settings, table) if is_judged else None
     storage = open_storage(settings.storage)
     batch = batch_of(settings, n_jobs)
     identity = _identity(settings, table, metric, space, models) | batch_identity(batch)
@@ -208,7 +210,8 @@ def _read_own_test_table(settings: Settings, table: Table) -> Table | None:
 
 def _cut(settings: Settings, table: Table, test_table: Table | None, metric: Metric, seed: int) -> dict[str, Any]:
     """Set the test rows aside, decide on the columns from the search rows, and draw the folds."""
-    search_index, test_index = split_test(table, settings.test_size if test_table is None else 0, seed)
+    has_own_table = read_test_size(settings.test_size) is None
+    search_index, test_index = split_test(table, 0 if has_own_table else settings.test_size, seed)
     schema, schema_notes = decide(table.X.iloc[search_index])
     if not schema.columns:
         raise SettingsError("no column is left to learn from: all are empty or constant", "the table")
@@ -345,7 +348,7 @@ def _identity(
         "target": f"{table.target} ({table.kind})",
         "metric": f"{metric.name} ({'larger' if metric.maximize else 'smaller'} is better) {metric.digest}".strip(),
         "folds": _describe_cv(settings.cv),
-        "test rows": "a table of its own" if test_size is None else str(test_size),
+        "test rows": TEST_TABLE if test_size is None else str(test_size),
     }
 
 

@@ -130,6 +130,7 @@ def replay(
     """
     study = find_study(storage, study_name)
     record = _record(study, number)
+    number = record.number
     assert record.config is not None
     settings = _settings(study, given)
     work, versions = _work_of(study, settings, data, y, objective)
@@ -154,7 +155,7 @@ def replay(
     )
 
 
-def _record(study: optuna.Study, number: int) -> TrialRecord:
+def _record(study: optuna.Study, number: Any) -> TrialRecord:
     """Return the record of a trial that is over and was ours.
 
     Raises
@@ -163,9 +164,11 @@ def _record(study: optuna.Study, number: int) -> TrialRecord:
         When there is none.
     """
     records, where = records_of(study), f"study {study.study_name!r}"
+    if isinstance(number, bool) or not hasattr(number, "__index__"):
+        raise SettingsError(f"number={number!r} is no number of a trial", where, "a whole number")
     if not 0 <= number < len(records):
         raise SettingsError(f"no trial {number}", where, f"0 to {len(records) - 1}" if records else "tune run")
-    record = records[number]
+    record: TrialRecord = records[number]
     if record.state == "running":
         raise SettingsError(f"trial {number} is not over", where, "tune status shows who runs it")
     if record.config is None:
@@ -174,7 +177,7 @@ def _record(study: optuna.Study, number: int) -> TrialRecord:
 
 
 def _settings(study: optuna.Study, given: Mapping[str, Any]) -> Settings:
-    return settings_for(study, n_jobs=stored_batch(study) or 1, n_trials=0, **given)
+    return settings_for(study, given, n_jobs=stored_batch(study) or 1, n_trials=0)
 
 
 def _work_of(
@@ -186,7 +189,7 @@ def _work_of(
         found, _ = read_objective(objective_for(study, objective), setup["direction"])
         check_identity(study, identity_of(found, settings.space) | batch_identity(stored_batch(study)), seed)
         return OfObjective(found), {}
-    plan = make_plan(settings, table_for(study, settings, data, y), started=time.time())
+    plan = make_plan(settings, table_for(study, settings, data, y), started=time.time(), is_judged=False)
     check_identity(study, plan.identity, seed)
     return OnFolds(plan.search, plan.folds, plan.metric, plan.resources, plan.learners), plan.versions
 

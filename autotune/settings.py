@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from numbers import Integral, Real
+from operator import index
 from typing import Any
 
 from autotune.errors import SettingsError
@@ -133,13 +135,21 @@ def make_settings(door: str, **given: Any) -> Settings:
     for name in given:
         if name not in NAMES:
             raise unknown_name("setting", name, NAMES)
-    words = {**DOOR_DEFAULTS[door], **{name: value for name, value in given.items() if value is not None}}
+    own = {name: _python_number(value) for name, value in given.items() if value is not None}
+    words = {**DOOR_DEFAULTS[door], **own}
     for name in ("timeout", "trial_timeout"):
         words[name] = parse_duration(words.get(name), name)
     words["memory_limit"] = parse_bytes(words.get("memory_limit"))
     settings = Settings(**words)
     _check(settings)
     return settings
+
+
+def _python_number(value: Any) -> Any:
+    """Return a number of NumPy's as one of Python's, which a study can hold; anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    return index(value) if isinstance(value, Integral) else float(value)
 
 
 def trial_budget(settings: Settings) -> int | None:

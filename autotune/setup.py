@@ -19,6 +19,10 @@ OF_A_DOOR = frozenset({"device", "progress"})
 """Settings of a machine and its terminal."""
 
 
+TEST_TABLE = "a table of its own"
+"""What stands for ``test_size`` where it is a table that a study cannot carry."""
+
+
 def setup_of(settings: Settings, space: Space, **more: Any) -> dict[str, Any]:
     """Return what others need to join a study, as plain values.
 
@@ -49,12 +53,13 @@ def setup_of(settings: Settings, space: Space, **more: Any) -> dict[str, Any]:
         value = getattr(settings, name)
         if name in OF_A_CALL | OF_A_DOOR or value is getattr(DEFAULTS, name):
             continue
-        plain = _plain(str(Path(value).absolute()) if _is_file(name, value) else value)
+        plain = _plain(_from_anywhere(name, value))
         if plain is None:
             by_hand.append(name)
         else:
             words[name] = plain
-    document = space.to_dict()
+    models = {name: code_from_anywhere(model) for name, model in space.models.items()}
+    document = space.replaced(models=models, checked=False).to_dict()
     if _plain(document) is None:  # a model that is an object stands in it
         by_hand.append("space")
         document = {}
@@ -79,7 +84,8 @@ def settings_of(setup: Mapping[str, Any], where: str, **given: Any) -> Settings:
         When something that the study cannot carry is missing.
     """
     given = {name: value for name, value in given.items() if value is not None}
-    missing = [name for name in setup["by_hand"] if name not in given]
+    words = {**setup["settings"], **given}
+    missing = [name for name in setup["by_hand"] if name not in given and name != "test_size"]
     if missing:
         listed = ", ".join(missing)
         raise StudyError(
@@ -87,7 +93,8 @@ def settings_of(setup: Mapping[str, Any], where: str, **given: Any) -> Settings:
             where,
             f"autotune.work(storage, study_name, data, {', '.join(f'{name}=...' for name in missing)}) from Python",
         )
-    words = {**setup["settings"], **given}
+    if "test_size" in setup["by_hand"]:  # who joins never looks at test rows
+        words.setdefault("test_size", TEST_TABLE)
     if "space" not in words:
         words["space"] = space_of(setup)
     return make_settings("call", **words)
@@ -98,9 +105,23 @@ def space_of(setup: Mapping[str, Any]) -> Space:
     return read_document(setup["space"]["document"], setup["space"]["name"]).replaced(name=setup["space"]["name"])
 
 
-def _is_file(name: str, value: Any) -> bool:
-    """Return whether a setting is the path of a file, which others look for from another folder."""
-    return name == "test_size" and isinstance(value, str | Path) and Path(value).is_file()
+def code_from_anywhere(named: Any) -> Any:
+    """Return what names code of a Python file, so that it does from another folder; anything else as it is.
+
+    Examples
+    --------
+    >>> code_from_anywhere("sklearn.svm:SVC")
+    'sklearn.svm:SVC'
+    """
+    source, _, attribute = named.rpartition(":") if isinstance(named, str) else ("", "", "")
+    return f"{Path(source).expanduser().absolute()}:{attribute}" if source.endswith(".py") else named
+
+
+def _from_anywhere(name: str, value: Any) -> Any:
+    """Return a setting as others need it, who look for its file from another folder."""
+    if name == "test_size" and isinstance(value, str | Path) and Path(value).is_file():
+        return str(Path(value).absolute())
+    return code_from_anywhere(value) if name == "model" else value
 
 
 def _plain(value: Any) -> Any:

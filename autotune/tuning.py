@@ -19,7 +19,7 @@ import numpy as np
 from autotune.curve import Evaluation, NotFiniteError
 from autotune.data.task import Rows, Task
 from autotune.ensemble import Library
-from autotune.errors import DataError, NoSuccessfulTrialError
+from autotune.errors import DataError, NoSuccessfulTrialError, SeedMismatchError
 from autotune.evaluation import cross_validate
 from autotune.execution.coordinator import Budget, Search
 from autotune.execution.events import Executor
@@ -28,12 +28,12 @@ from autotune.execution.serial import Serial
 from autotune.execution.work import OnFolds
 from autotune.forecast import make_forecast, reserve
 from autotune.learners.declared import parameter_defaults, takes
-from autotune.plan import Plan
+from autotune.plan import Plan, make_plan
 from autotune.predictor import Predictor
 from autotune.report import Report
 from autotune.shipping import Shipment, Shipping
 from autotune.spaces.space import Config
-from autotune.study.identity import Goal, set_goal
+from autotune.study.identity import Goal, set_goal, set_setup
 from autotune.study.opening import open_study
 from autotune.study.records import TrialRecord, spread
 from autotune.study.seeding import begun_with
@@ -81,8 +81,8 @@ def run(
         over.callback(watch.over)
         watch.planned(opening_of(plan))
         with clock.stage("search"):
-            baseline = cross_validated_baseline(plan)
-            study = join(plan, baseline, watch)
+            plan, baseline, study = begin(plan, watch)
+            set_setup(study.optuna, plan.setup)
             set_goal(study.optuna, Goal.of(plan.n_trials, plan.deadline))
             watch.joined(study.records())
             work = _work(plan)
@@ -147,6 +147,26 @@ def opening_of(plan: Plan) -> Opening:
     return Opening(title, (facts,), plan.notes, plan.n_trials, plan.deadline, plan.metric.maximize)
 
 
+def begin(plan: Plan, watch: Watcher) -> tuple[Plan, TrialRecord, TuningStudy]:
+    """Create the study of a plan, or join it; where another process made it since a seed was drawn, plan with its seed.
+
+    Returns
+    -------
+    tuple of Plan, TrialRecord and TuningStudy
+        The plan, which may be another one, its baseline and its study.
+    """
+    baseline = cross_validated_baseline(plan)
+    try:
+        study = join(plan, baseline, watch)
+    except SeedMismatchError:
+        if plan.settings.random_state is not None:
+            raise
+    else:
+        return _take_over(plan, study, watch), baseline, study
+    again = make_plan(replace(plan.settings, storage=plan.storage), plan.table, started=time.time())
+    return begin(replace(again, settings=plan.settings, deadline=plan.deadline), watch)
+
+
 def join(plan: Plan, baseline: TrialRecord, watch: Watcher) -> TuningStudy:
     """Create the study of a plan, or join it."""
     study = open_study(
@@ -166,10 +186,17 @@ def join(plan: Plan, baseline: TrialRecord, watch: Watcher) -> TuningStudy:
     )
     assert baseline.score is not None
     study.set_baseline(baseline.score)
-    if plan.origin is not None:
-        defaults = {name: parameter_defaults(learner) for name, learner in plan.learners.items()}
-        watch.said(begun_with(study, plan.origin, defaults))
     return study
+
+
+def _take_over(plan: Plan, study: TuningStudy, watch: Watcher) -> Plan:
+    """Copy the trials of the older study that a plan begins with; return the plan with a note of what was copied."""
+    if plan.origin is None:
+        return plan
+    defaults = {name: parameter_defaults(learner) for name, learner in plan.learners.items()}
+    note = begun_with(study, plan.origin, defaults)
+    watch.said(note)
+    return replace(plan, notes=(*plan.notes, note))
 
 
 def cross_validated_baseline(plan: Plan) -> TrialRecord:

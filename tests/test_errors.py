@@ -22,6 +22,7 @@ TREE = {
     "PlugInError": TypeError,
     "StudyError": RuntimeError,
     "StudyMismatchError": StudyError,
+    "SeedMismatchError": errors.StudyMismatchError,
     "StorageError": StudyError,
     "StorageLostError": StorageError,
     "NoSuccessfulTrialError": StudyError,

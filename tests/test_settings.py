@@ -82,7 +82,16 @@ def test_none_stands_for_the_default():
 
 
 def test_whole_numbers_may_be_numpys():
-    assert make_settings("call", n_trials=np.int64(3), n_jobs=np.int32(-1)).n_trials == 3
+    given = {
+        "n_trials": np.int64(3),
+        "n_jobs": np.int32(-1),
+        "cv": np.int64(3),
+        "patience": np.uint8(2),
+    }
+    given |= {"target_score": np.float64(0.5), "min_gain": np.float32(0.25), "timeout": np.int64(5)}
+    settings = make_settings("call", **given)
+    assert {name: getattr(settings, name) for name in given} == given
+    assert all(type(getattr(settings, name)) in (int, float) for name in given)
 
 
 def test_a_duration_is_read_into_seconds():

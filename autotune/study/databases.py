@@ -25,6 +25,13 @@ MYSQL_SESSION = (
     "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')",  # a text that is too long is not cut
 )
 
+PASSWORDS = (
+    re.compile(r"(://[^:/@\s]*:)(.*)(?=@)"),  # up to the last @: a password may hold one
+    re.compile(r"(://(?!\[)[^:/@\s]*:)(?!\d+(?:[/?,'\"\s]|$))([^/@\s]+)"),  # no @ follows, and it is no port
+    re.compile(r"([?&]password=)([^&\s]*)"),
+)
+"""Where passwords stand in URLs, behind the first group."""
+
 OPENED: WeakSet[RDBStorage] = WeakSet()
 """Databases that were opened here."""
 
@@ -64,7 +71,7 @@ def connect(url: str, engine_words: dict[str, Any], *, has_tables: bool = False)
         raise _of_another_version(url, str(error)) from None
     except failures as error:
         raise StorageError(
-            f"the storage cannot be opened: {redact(reason_of(error))}",
+            f"the storage cannot be opened: {_without_password(reason_of(error), url)}",
             redact(url),
             "check that the path or URL is right, that it is a study database and that it can be written",
         ) from None
@@ -90,8 +97,16 @@ def redact(url: str) -> str:
     >>> redact("postgresql://ann:secret@db/tuning")
     'postgresql://ann:***@db/tuning'
     """
-    hidden = re.sub(r"(://[^:/@]*:).*@", r"\1***@", url)  # up to the last @: a password may hold one
-    return re.sub(r"([?&]password=)[^&\s]*", r"\1***", hidden)
+    for pattern in PASSWORDS:
+        url = pattern.sub(r"\1***", url)
+    return url
+
+
+def _without_password(text: str, url: str) -> str:
+    """Return what an error says, with the password of the URL hidden wherever it stands."""
+    for password in [match[2] for pattern in PASSWORDS for match in pattern.finditer(url) if match[2]]:
+        text = text.replace(password, "***")
+    return redact(text)
 
 
 def _with_driver(url: str) -> str:

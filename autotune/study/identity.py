@@ -9,7 +9,7 @@ from typing import Any
 
 import optuna
 
-from autotune.errors import StudyError, StudyMismatchError
+from autotune.errors import SeedMismatchError, StudyError, StudyMismatchError
 from autotune.study.failures import telling_failures
 
 IDENTITY = "autotune:identity"
@@ -78,7 +78,7 @@ def check_identity(study: optuna.Study, identity: Mapping[str, str], seed: int) 
             "another study_name, or leave study_name out",
         )
     if study.user_attrs.get(SEED) != seed:
-        raise StudyMismatchError(
+        raise SeedMismatchError(
             f"the study was made with random_state={study.user_attrs.get(SEED)}, found {seed}",
             where,
             "leave random_state out to continue the study, or give another study_name",
@@ -123,10 +123,25 @@ def read_goal(study: optuna.Study) -> Goal:
 
 
 def set_goal(study: optuna.Study, goal: Goal) -> None:
-    """Write what a search wants, unless the study is to hold as many trials already."""
-    known = read_goal(study)
-    if known.n_trials is None or goal.n_trials is None or goal.n_trials > known.n_trials:
-        study.set_user_attr(GOAL, [goal.n_trials, goal.deadline])
+    """Write what a search wants; what another one wants beyond that stays."""
+    wanted = _both(read_goal(study), goal) if GOAL in study.user_attrs else goal
+    study.set_user_attr(GOAL, [wanted.n_trials, wanted.deadline])
+
+
+def _both(known: Goal, new: Goal) -> Goal:
+    """Return what two searches want: the larger number, with its deadline unless that has passed."""
+    if new.n_trials == known.n_trials:
+        return Goal.of(new.n_trials, max(goal.deadline or float("inf") for goal in (known, new)))
+    if known.n_trials is None or new.n_trials is None or new.n_trials > known.n_trials:
+        return new
+    has_passed = known.deadline is not None and known.deadline <= time.time()
+    return Goal(known.n_trials, new.deadline) if has_passed else known
+
+
+def set_setup(study: optuna.Study, setup: Mapping[str, Any]) -> None:
+    """Write what is needed to join a study, as the last search had it; what only an earlier one knew stays."""
+    known = study.user_attrs.get(SETUP, {})
+    study.set_user_attr(SETUP, {name: known.get(name) if value is None else value for name, value in setup.items()})
 
 
 def read_setup(study: optuna.Study) -> Mapping[str, Any]:

@@ -17,7 +17,6 @@ from autotune.study.failures import telling_failures
 from autotune.study.identity import (
     IDENTITY,
     SEED,
-    SETUP,
     VERSIONS,
     check_identity,
     describe,
@@ -92,8 +91,6 @@ def open_study(
             if was_left_bare(study, maximize):
                 describe(study, identity, seed, versions, setup)
     check_identity(study, identity, seed)
-    if setup is not None and SETUP not in study.user_attrs:
-        study.set_user_attr(SETUP, dict(setup))
     return TuningStudy(study, space, sampler, pruner, seed, accepts, say, batch)
 
 

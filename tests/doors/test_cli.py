@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import optuna
@@ -17,6 +18,7 @@ from click.testing import CliRunner, Result
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
 import autotune
+from autotune import cli
 from autotune import demo as demo_table
 from autotune.cli import main
 from autotune.settings import DOOR_DEFAULTS, Settings
@@ -442,3 +444,21 @@ def test_the_demo_runs_and_runs_again(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_a_command_to_be_pasted_says_yes_and_no_as_options_do() -> None:
     words = typed_line("run", "t.csv", n_jobs=2, deterministic=True, progress=False, storage=None).split()
     assert words[-5:] == ["t.csv", "--n-jobs", "2", "--deterministic", "--no-progress"]
+
+
+def test_a_password_in_the_url_of_the_storage_is_never_printed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = "postgresql://ann:hush@db/tuning"
+    report = SimpleNamespace(study_name="s", records=())
+    monkeypatch.setattr("autotune.cli._study_names", lambda storage: ["s"] if storage == url else [])
+    cli._say_next(report, "a.csv", {"storage": url}, None)
+    printed = capsys.readouterr().err
+    assert "hush" not in printed and printed.count("ann:***@db") == 5
+
+    def interrupted(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("autotune.api.tune_with", interrupted)
+    result = tune("run", "cancer.csv", "--target", "diagnosis", "--storage", url)
+    assert result.exit_code == 130 and "hush" not in result.output and "ann:***@db" in result.output

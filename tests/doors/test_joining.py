@@ -13,6 +13,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pandas as pd
 import pytest
@@ -55,8 +56,12 @@ def tune(*arguments: str, standard_input: str | None = None) -> Result:
 
 
 def start(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
+    return start_python("-m", "autotune", *arguments, cwd=cwd)
+
+
+def start_python(*arguments: str, cwd: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "autotune", *arguments],
+        [sys.executable, *arguments],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         text=True,
@@ -149,6 +154,121 @@ def test_what_a_study_cannot_carry_is_given_by_hand(table: Path) -> None:
     assert sum(autotune.work("autotune.db", metric=own_loss).here.values()) == 1
 
 
+def test_a_study_is_joined_and_replayed_from_another_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    optimized(2)
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    set_goal(study("../autotune.db"), Goal(3, None))
+    assert autotune.work("../autotune.db", n_jobs=1).here == {"complete": 1}
+    assert tune("replay", "0", "--storage", "../autotune.db").exit_code == 0
+    (folder / "work.py").rename("work.py")
+    set_goal(study("../autotune.db"), Goal(4, None))
+    assert tune("work", "--storage", "../autotune.db").exit_code == 2
+    named = ("--objective", "work.py:objective", "--storage", "../autotune.db")
+    assert tune("work", "--n-jobs", "1", *named).exit_code == 0
+    assert tune("replay", "3", *named).exit_code == 0
+
+
+def test_a_model_file_is_found_from_another_folder_and_test_rows_are_not_needed(
+    table: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "mine.py").write_text(
+        "from sklearn.tree import DecisionTreeClassifier\n\nclass Mine(DecisionTreeClassifier):\n    pass\n"
+    )
+    (folder / "mine.toml").write_text('version = 1\n[Mine]\nmodel = "mine.py:Mine"\nmax_depth = {int = [1, 9]}\n')
+    frame = pd.read_csv(table)
+    frame.iloc[:30].to_csv("test.csv", index=False)
+    words: dict[str, Any] = {"target": "diagnosis", "n_trials": 1, "random_state": 0, "cv": 2}
+    autotune.tune(table, **words, model="mine.py:Mine", test_size="test.csv", storage="a.db")
+    autotune.tune(table, **words, space="mine.toml", test_size=frame.iloc[:30], storage="b.db")
+    Path("test.csv").unlink()
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    assert autotune.replay("../a.db", None, 0).agrees and autotune.replay("../b.db", None, 0).agrees
+    set_goal(study("../b.db"), Goal(2, None))
+    assert autotune.work("../b.db", n_jobs=1).here == {"complete": 1}
+
+
+RACER = """
+import os, sys, time, autotune, autotune.plan
+from autotune import Float
+
+stored_seed = autotune.plan.stored_seed
+
+def slowly(storage, name):
+    seed = stored_seed(storage, name)
+    open(sys.argv[2], "w").close()
+    while seed is None and not (os.path.exists("a") and os.path.exists("b")):
+        time.sleep(0.01)
+    return seed
+
+autotune.plan.stored_seed = slowly
+if sys.argv[1] == "tune":
+    found = autotune.tune("cancer.csv", target="diagnosis", space="linear", storage="r.journal", n_trials=2, cv=2)
+else:
+    found = autotune.optimize(lambda params: params["x"], {"x": Float(0, 1)}, storage="r.journal", n_trials=2)
+print(found.seed)
+"""
+
+
+@pytest.mark.parametrize("door", ["tune", "optimize"])
+def test_two_who_draw_a_seed_at_once_make_one_study(table: Path, folder: Path, door: str) -> None:
+    (folder / "racer.py").write_text(RACER)
+    both = [start_python("racer.py", door, name, cwd=folder) for name in "ab"]
+    said = [each.communicate(timeout=120) for each in both]
+    assert [each.returncode for each in both] == [0, 0], said
+    assert said[0][0] == said[1][0]
+
+
+def test_what_a_joiner_cannot_give_is_refused(folder: Path) -> None:
+    optimized(2)
+    set_goal(study(), Goal(3, None))
+    with pytest.raises(SettingsError, match="cannot set its n_trials and random_state"):
+        autotune.work("autotune.db", "s", timeout=3, n_trials=5, random_state=1)
+    with pytest.raises(SettingsError, match="cannot set its n_jobs"):
+        autotune.replay("autotune.db", "s", 0, n_jobs=2)
+    for number in ("1", 1.0, True, None):
+        with pytest.raises(SettingsError, match="is no number of a trial"):
+            autotune.replay("autotune.db", "s", number)  # type: ignore[arg-type]
+    replayed = autotune.replay("autotune.db", "s", np.int64(1))  # type: ignore[arg-type]
+    assert type(replayed.number) is int
+    for name in ("nothere.db", Path("nothere.journal")):
+        with pytest.raises(SettingsError, match="no storage 'nothere"):
+            autotune.work(name)
+        assert not Path(name).exists()
+
+
+def test_who_joins_is_told_why_a_search_ended_or_failed(folder: Path) -> None:
+    optimized(2, "objective", "--patience", "2")
+    set_goal(study(), Goal(400, None))
+    assert "were no better" in " ".join(autotune.work("autotune.db", n_jobs=1).notes)
+    (folder / "bad.py").write_text("def f(params):\n    raise RuntimeError('out of order')\n")
+    made = ("--space", "space.toml", "--n-trials", "1", "--storage", "bad.db")
+    assert tune("optimize", "bad.py:f", *made).exit_code == 1
+    set_goal(study("bad.db"), Goal(3, None))
+    notes = autotune.work("bad.db", n_jobs=1).notes
+    assert "all 3 finished trials failed" in notes[-1] and "out of order" in notes[-1]
+
+
+def test_what_was_taken_over_is_noted_without_a_terminal(table: Path) -> None:
+    words: dict[str, Any] = {"target": "diagnosis", "storage": "autotune.db", "cv": 2, "progress": False}
+    autotune.tune(table, **words, space="linear", study_name="old", n_trials=1)
+    report = autotune.tune(table, **words, space="linear,knn", study_name="new", from_study="old", n_trials=1)
+    assert any("begins with 1 of the 1 finished trials of 'old'" in note for note in report.notes)
+    optimized(1, "objective", "--storage", "o.db")
+    found = optimized(2, "objective", "--storage", "o.db", "--study-name", "new", "--from", "s")
+    assert "begins with 1 of the 1 finished trials of 's'" in found.stdout
+
+
+def test_a_table_from_stdin_leaves_no_path(table: Path) -> None:
+    words = ("--target", "diagnosis", "--space", "linear", "--n-trials", "1")
+    assert tune("run", "-", *words, standard_input=table.read_text()).exit_code == 0
+    assert read_setup(study())["data"] is None
+    set_goal(study(), Goal(2, None))
+    with pytest.raises(DataError, match="a table that was no file"):
+        autotune.work("autotune.db")
+
+
 def test_the_deadline_of_a_study_is_that_of_those_who_join_it(folder: Path) -> None:
     optimized(2)
     found = study()
@@ -168,6 +288,34 @@ def test_a_goal_grows_and_never_shrinks(folder: Path) -> None:
     assert read_goal(study()) == Goal(3, None)
     optimized(4)
     assert read_goal(study()) == Goal(4, None)
+
+
+def test_a_deadline_that_has_passed_is_renewed() -> None:
+    made, now = optuna.create_study(), time.time()
+    for goal, wanted in (
+        (Goal(400, now - 9), Goal(400, now - 9)),
+        (Goal(400, now + 60), Goal(400, now + 60)),
+        (Goal(400, now + 30), Goal(400, now + 60)),
+        (Goal(100, now + 90), Goal(400, now + 60)),
+        (Goal(400, None), Goal(400, None)),
+        (Goal(500, now - 9), Goal(500, now - 9)),
+        (Goal(100, now + 90), Goal(500, now + 90)),
+    ):
+        set_goal(made, goal)
+        assert read_goal(made) == wanted
+
+
+def test_those_who_join_have_the_settings_of_the_last_search(table: Path) -> None:
+    words: dict[str, Any] = {"space": "linear", "storage": "autotune.db", "random_state": 0}
+    autotune.tune(table, target="diagnosis", **words, n_trials=1, trial_timeout=100, patience=3)
+    assert read_setup(study())["settings"] == {"trial_timeout": 100.0, "patience": 3}
+    frame = pd.read_csv(table)
+    autotune.tune(frame, target="diagnosis", **words, n_trials=2, trial_timeout=200, study_name=study().study_name)
+    assert read_setup(study())["settings"] == {"trial_timeout": 200.0}
+    assert read_setup(study())["data"] == str(table), "the frame has no path"
+    optimized(1, "objective", "--storage", "o.db", "--trial-timeout", "100")
+    optimized(2, "objective", "--storage", "o.db")
+    assert read_setup(study("o.db"))["settings"] == {}
 
 
 def test_a_study_of_another_program_cannot_be_joined(folder: Path) -> None:

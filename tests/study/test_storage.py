@@ -89,12 +89,23 @@ def test_a_driver_that_is_not_installed_is_an_error_without_the_password() -> No
     assert "hush" not in str(caught.value) and "ann:***@db/tuning" in str(caught.value)
 
 
+def test_a_url_without_its_host_is_an_error_without_the_password() -> None:
+    with pytest.raises(StorageError) as caught:
+        open_storage("oracle://ann:hush")
+    assert "hush" not in str(caught.value) and "ann:***" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("url", "shown"),
     [
         ("postgresql://ann:secret@db/tuning", "postgresql://ann:***@db/tuning"),
         ("postgresql://ann:sec@ret@db/tuning", "postgresql://ann:***@db/tuning"),
         ("postgresql://ann:s/e:c?r@db:5432/tuning", "postgresql://ann:***@db:5432/tuning"),
+        ("postgresql://ann:s3cr3t", "postgresql://ann:***"),
+        ("postgresql://ann:s3cr3t/tuning", "postgresql://ann:***/tuning"),
+        ("postgresql://db:5432/tuning", "postgresql://db:5432/tuning"),
+        ("grpc://db:5432", "grpc://db:5432"),
+        ("postgresql://[::1]:5432/tuning", "postgresql://[::1]:5432/tuning"),
         ("mysql://ann@db/tuning", "mysql://ann@db/tuning"),
         ("postgresql://db/t?user=ann&password=secret&a=b", "postgresql://db/t?user=ann&password=***&a=b"),
         ("sqlite:///a.db", "sqlite:///a.db"),
