@@ -162,8 +162,10 @@ class _Slot:
         self.begun, self.is_new = time.perf_counter(), True
         self._mark = mark
         self._heard = b""
+        lifeline, self._lifeline = os.pipe()
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "autotune.execution.worker"],
+            [sys.executable, "-P", "-m", "autotune.execution.worker", str(lifeline)],
+            pass_fds=[lifeline],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -171,6 +173,7 @@ class _Slot:
             env=_environment(threads),
             start_new_session=True,  # Ctrl-C is the coordinator's to hear, and what trials start is of its group
         )
+        os.close(lifeline)
         stdin, stdout, self.printed = self.process.stdin, self.process.stdout, self.process.stderr
         assert stdin is not None and stdout is not None and self.printed is not None
         os.set_blocking(self.printed.fileno(), False)
@@ -212,6 +215,7 @@ class _Slot:
         """Reap the process; return its exit code and the end of what its trial printed."""
         self.kill()
         code = self.process.wait()
+        os.close(self._lifeline)
         self.listen()
         if self.printed is not None:
             self.printed.close()

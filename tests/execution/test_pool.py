@@ -469,6 +469,33 @@ def test_a_killed_coordinator_leaves_no_helper_and_its_folder_goes_at_the_next_s
         assert not folder.exists()
 
 
+DEAF = textwrap.dedent(
+    """
+    import os, re, subprocess
+    import autotune
+
+    def objective(params):
+        helper = subprocess.Popen(["sleep", "600"])
+        open("pids", "w").write(f"{os.getpid()} {helper.pid}")
+        re.match("(a+)+$", "a" * 100 + "b")  # for years, and no other thread of this process runs meanwhile
+
+    autotune.optimize(objective, {"x": autotune.Float(0, 1)}, n_trials=2, trial_timeout=600)
+    """
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread of the worker looks for its coordinator")
+def test_a_killed_coordinator_leaves_no_worker_where_none_of_its_threads_can_run(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", DEAF], cwd=tmp_path)
+    try:
+        pids = pids_in(tmp_path / "pids")
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        wait_for_the_end_of(pids)
+    finally:
+        process.kill()
+
+
 def wait_for_workers(log: Path) -> set[int]:
     until = time.monotonic() + 180
     while time.monotonic() < until:
