@@ -11,12 +11,13 @@ import tempfile
 import time
 import uuid
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from autotune.errors import SettingsError
 from autotune.execution.events import Event, Lost, Order, Reached, Started
 from autotune.execution.work import Work
 from autotune.execution.worker import Setup
@@ -62,18 +63,12 @@ class Processes:
     Raises
     ------
     SettingsError
-        When a metric, a model or an objective cannot be pickled.
+        When a metric, a model or an objective cannot be pickled, or there is no place for a copy of the table.
     """
 
     def __init__(self, n_workers: int, work: Work, threads: int, memory_limit: int | None = None) -> None:
-        _remove_leftovers()
-        self._folder = tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX)
-        (Path(self._folder.name) / OWNER_FILE).write_text(this_owner())
-        try:
-            self._setup = Setup(work.packed(Path(self._folder.name)), memory_limit, f"\0{uuid.uuid4()}\0".encode())
-        except BaseException:
-            self._folder.cleanup()
-            raise
+        self._folder, packed = _folder_with(work)
+        self._setup = Setup(packed, memory_limit, f"\0{uuid.uuid4()}\0".encode())
         self.startup = 0.0
         self._threads = threads
         self._slots: list[_Slot] = []
@@ -222,6 +217,23 @@ class _Slot:
         self._outgoing.close()
         self.incoming.close()
         return code, self.log
+
+
+def _folder_with(work: Work) -> tuple[tempfile.TemporaryDirectory[str], bytes]:
+    """Return a new folder with what workers read there, and the pickle that leads to it."""
+    with ExitStack() as undoing:
+        try:
+            _remove_leftovers()
+            folder = tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX)
+            undoing.callback(folder.cleanup)
+            (Path(folder.name) / OWNER_FILE).write_text(this_owner())
+            packed = work.packed(Path(folder.name))
+        except OSError as error:
+            problem = f"worker processes share a copy of the table, and there is no place for it: {error}"
+            hint = "TMPDIR=FOLDER, on a disk with more space, or n_jobs=1, which needs none"
+            raise SettingsError(problem, tempfile.tempdir, hint) from error
+        undoing.pop_all()
+    return folder, packed
 
 
 def _remove_leftovers() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,11 +12,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from mounts import small_file_system
 from sklearn.linear_model import Ridge
 
 import autotune
@@ -430,6 +433,22 @@ def test_workers_end_with_their_coordinator(number: signal.Signals, tmp_path: Pa
     while any(map(alive, workers)) and time.monotonic() < until:
         time.sleep(0.1)
     assert not any(map(alive, workers))
+
+
+def test_a_full_folder_for_temporary_files_is_an_error_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small_file_system(tmp_path / "small", "64k") as small:
+        monkeypatch.setattr("tempfile.tempdir", str(small))
+        task = make_task()
+        large = replace(task, rows=replace(task.rows, numeric=np.zeros((60, 1000))))
+        with pytest.raises(SettingsError) as caught:
+            Processes(2, OnFolds(large, FOLDS, METRICS["rmse"], Resources()), 1)
+        assert list(small.iterdir()) == []
+    error = caught.value
+    assert error.where == str(small) and error.hint is not None and error.hint.startswith("TMPDIR=")
+    found = re.search(r"No space left on device, and it takes (48\d),\d{3} bytes", error.problem)
+    assert found is not None, error.problem
 
 
 HELPED = textwrap.dedent(
