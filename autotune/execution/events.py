@@ -86,6 +86,11 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsent(Failed):
+    """What a trial or a refit came to cannot be sent from its process."""
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """The process that ran a trial died, or was killed."""
 

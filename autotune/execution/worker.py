@@ -14,6 +14,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -53,7 +54,7 @@ def main() -> None:
 def _serve(incoming: Connection, outgoing: Connection) -> None:
     import cloudpickle
 
-    from autotune.execution.events import Reached, Started, advance
+    from autotune.execution.events import Failed, Reached, Started, Unsent, advance, attempt
 
     setup: Setup = incoming.recv()
     if setup.memory_limit is not None:
@@ -70,7 +71,8 @@ def _serve(incoming: Connection, outgoing: Connection) -> None:
             outgoing.send(event)
             event = advance(ticket.number, judging, incoming.recv())
         _flush()
-        outgoing.send_bytes(cloudpickle.dumps(event))  # its models may be of a function's own classes
+        sent = attempt(partial(cloudpickle.dumps, event))  # its models may be of a function's own classes
+        outgoing.send_bytes(cloudpickle.dumps(Unsent(ticket.number, sent.reason)) if isinstance(sent, Failed) else sent)
 
 
 def _flush(mark: bytes = b"") -> None:
