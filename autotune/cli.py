@@ -26,7 +26,7 @@ from autotune.data.writers import find_writer, write_table
 from autotune.errors import AutotuneError, NoSuccessfulTrialError, PlugInError, StorageError, StudyError
 from autotune.joining_commands import JOINING_COMMANDS
 from autotune.settings import DEFAULTS, DOOR_DEFAULTS, Settings, make_settings
-from autotune.shell import Interrupts, check_folder, stdin_as_file, typed
+from autotune.shell import INTERRUPTED, Interrupts, check_folder, stdin_as_file, typed
 from autotune.space_commands import space_commands
 from autotune.study_commands import STUDY_COMMANDS, find_study, plain_trial, study_options
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound=Callable[..., Any])
 
-FAILED, WRONG, INTERRUPTED = 1, 2, 130
+FAILED, WRONG = 1, 2
 TOP = 5
 """Rows of the leaderboard below a report."""
 

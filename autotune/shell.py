@@ -6,16 +6,24 @@ import os
 import shlex
 import shutil
 import signal
+import socket
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from autotune.errors import SettingsError
 
 P = TypeVar("P", str, str | None)
+
+INTERRUPTED = 130
+"""The exit code of what Ctrl-C or SIGTERM has ended."""
+
+SECONDS_TO_END = 1.5
+"""How long that may take, before the process is ended whatever it does."""
 
 
 def typed(name: str, *arguments: str, **options: Any) -> str:
@@ -78,18 +86,31 @@ class Interrupts:
     """Ctrl-C while a search runs, for a with statement: the first one asks it to end, the second one ends it at once.
 
     It can be called to ask whether an end is wanted. Until it is first called, Ctrl-C does what it always does.
+
+    Python hears of a signal between two of its own instructions, and a fit may be one of them: a process that is still
+    here a while after the second Ctrl-C, or after a SIGTERM, ends without being asked.
     """
 
     def __init__(self) -> None:
         self._listening = self._heard = False
+        self._over = threading.Event()
 
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGINT, self._hear)
+            self._signals, written = socket.socketpair()
+            written.setblocking(False)
+            self._written, self._written_before = written, signal.set_wakeup_fd(written.fileno())
+            if hasattr(os, "register_at_fork"):  # what a trial forks hears of the same Ctrl-C
+                os.register_at_fork(after_in_child=self._leave_in_child)
+            threading.Thread(target=self._watch, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
         if threading.current_thread() is threading.main_thread():
+            self._over.set()
+            signal.set_wakeup_fd(self._written_before)
+            self._written.close()
             signal.signal(signal.SIGINT, self._before)
 
     def __call__(self) -> bool:
@@ -102,3 +123,25 @@ class Interrupts:
             raise KeyboardInterrupt
         self._heard = True
         sys.stderr.write("\nending: what runs is finished, and the report follows; Ctrl-C again to stop now\n")
+
+    def _leave_in_child(self) -> None:
+        if not self._over.is_set():
+            signal.set_wakeup_fd(-1)
+
+    def _watch(self) -> None:
+        """Count the signals as they come, each a byte, and end the process where they are not followed."""
+        counts: Counter[int] = Counter()
+        with self._signals as signals:
+            while heard := signals.recv(64):
+                counts.update(heard)
+                at_once = counts[signal.SIGTERM] or counts[signal.SIGINT] > 1
+                if at_once and not self._over.wait(SECONDS_TO_END):
+                    _end_now()
+
+
+def _end_now() -> None:
+    """End this process, whatever its main thread does; finished trials are in the storage, and workers end with it."""
+    show_cursor = "\x1b[?25h" if os.isatty(2) else ""
+    with suppress(OSError):
+        os.write(2, f"{show_cursor}\ninterrupted\n".encode())
+    os._exit(INTERRUPTED)

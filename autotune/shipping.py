@@ -20,7 +20,7 @@ from autotune.ensemble import Ensemble, Library, OutOfFold, choose_ensemble, con
 from autotune.errors import RefitError
 from autotune.evaluation import MARGIN, Fitted, fit, make_cohort, make_learner, make_member
 from autotune.execution.coordinator import KILL_GRACE_SECONDS, evaluate_again, train
-from autotune.execution.events import Executor, Failed, Refit, Ticket, attempt
+from autotune.execution.events import Executor, Failed, Refit, Ticket, Unsent, attempt
 from autotune.execution.serial import Serial
 from autotune.forecast import REPORT_SECONDS, make_forecast
 from autotune.learners.protocol import Model, Resources
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 LAST_SECONDS = 0.2
 """Before the deadline, for what cannot be left out."""
+
+NOT_INTERRUPTED = "the deadline is kept between fits only: here, one that runs cannot be interrupted"
 
 CHOOSING = 0.8
 """Of the time that is left, what the models of an ensemble may take: the rest is for choosing them."""
@@ -130,7 +132,7 @@ class Shipping:
         self._numbers = count(-2, -1)  # a trial whose process was killed may still be heard of by its own number
         self.warnings: list[str] = []
         if plan.deadline < math.inf and isinstance(executor, Serial):
-            self.warnings.append("the deadline is kept between fits only: here, one that runs cannot be interrupted")
+            self.warnings.append(NOT_INTERRUPTED)
 
     # ---- what is mixed ----
 
@@ -269,6 +271,10 @@ class Shipping:
             resources = Resources(threads=available_cores(), device=resources.device)
         refit = Refit(next(self._numbers), record.config, seed, steps, resources, until, everything)
         outcome = train(self._place(record.config), refit)
+        if isinstance(outcome, Unsent):  # a model that stays where it was trained
+            self._executor = self._here
+            self.warnings.append(NOT_INTERRUPTED)
+            outcome = train(self._here, refit)
         if isinstance(outcome, Failed):
             problem = f"trial {record.number} was cross-validated, but training it on all rows failed: {outcome.reason}"
             hint = "the study keeps its trials; at the refit there are no validation rows"

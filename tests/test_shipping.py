@@ -169,6 +169,22 @@ def test_a_model_that_cannot_be_sent_to_a_process_is_tuned_here_and_the_report_s
     assert "cannot be interrupted" in report.warnings[0]
 
 
+def test_a_model_that_cannot_be_sent_from_a_process_is_trained_here() -> None:
+    @autotune.learner(tasks=["regression"])
+    def locked(fold: Fold, params: dict[str, Any]) -> Any:
+        lock = threading.Lock()
+
+        def predict(X: Any) -> Any:
+            with lock:
+                return 2 * np.asarray(X)[:, 0]
+
+        return predict
+
+    report = tuned(locked, timeout=60)
+    assert report.best_params["learner"] == "locked" and report.test_score is not None
+    assert "cannot be interrupted" in report.warnings[0]
+
+
 def test_no_time_for_the_fit_on_all_rows_leaves_the_model_of_the_search_rows() -> None:
     @autotune.learner(tasks=["regression"])
     def hangs(fold: Fold, params: dict[str, Any]) -> Any:

@@ -316,7 +316,9 @@ def train(executor: Executor, refit: Refit) -> Fitted | Failed | None:
             match event:
                 case Completed(number, Fitted() as fitted) if number == refit.number:
                     return fitted
-                case Failed(number, reason) | Lost(number, reason) if number == refit.number:
+                case Failed(number) as failed if number == refit.number:
+                    return failed
+                case Lost(number, reason) if number == refit.number:
                     return Failed(number, reason)
         if time.time() > latest:
             executor.kill(refit.number)

@@ -86,6 +86,11 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsent(Failed):
+    """What a trial or a refit came to cannot be sent from its process."""
+
+
+@dataclass(frozen=True, slots=True)
 class Lost:
     """The process that ran a trial died, or was killed."""
 
@@ -131,14 +136,19 @@ Judging: TypeAlias = Generator[Progress, bool | None, Any]
 
 
 def advance(number: int, judging: Judging, go_on: bool | None) -> Event:
-    """Run a trial until its next event. This is the boundary at which whatever a trial raises becomes a fact."""
+    """Run a trial until its next event. This is the boundary at which whatever a trial raises becomes a fact.
+
+    That holds for `SystemExit` too, and for what else is no `Exception`; only Ctrl-C goes on.
+    """
     try:
         return Reached(number, judging.send(go_on))
     except StopIteration as finished:
         return Completed(number, finished.value)
     except PrunedError as pruned:
         return Stopped(number, pruned.progress)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         return Failed(number, describe(error))
 
 
@@ -161,5 +171,8 @@ def describe(error: BaseException) -> str:
         code = traceback.tb_frame.f_code
         place = f" ({code.co_filename.rpartition('/')[2]}:{traceback.tb_lineno})"
         traceback = traceback.tb_next
-    text = " ".join(str(error).split())
+    try:
+        text = " ".join(str(error).split())
+    except Exception as again:  # an error of somebody's own that cannot say what it is
+        text = f"its text cannot be had: {type(again).__name__}"
     return f"{type(error).__name__}: {text[:300]}{place}"

@@ -11,12 +11,13 @@ import tempfile
 import time
 import uuid
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from autotune.errors import SettingsError
 from autotune.execution.events import Event, Lost, Order, Reached, Started
 from autotune.execution.work import Work
 from autotune.execution.worker import Setup
@@ -62,18 +63,12 @@ class Processes:
     Raises
     ------
     SettingsError
-        When a metric, a model or an objective cannot be pickled.
+        When a metric, a model or an objective cannot be pickled, or there is no place for a copy of the table.
     """
 
     def __init__(self, n_workers: int, work: Work, threads: int, memory_limit: int | None = None) -> None:
-        _remove_leftovers()
-        self._folder = tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX)
-        (Path(self._folder.name) / OWNER_FILE).write_text(this_owner())
-        try:
-            self._setup = Setup(work.packed(Path(self._folder.name)), memory_limit, f"\0{uuid.uuid4()}\0".encode())
-        except BaseException:
-            self._folder.cleanup()
-            raise
+        self._folder, packed = _folder_with(work)
+        self._setup = Setup(packed, memory_limit, f"\0{uuid.uuid4()}\0".encode())
         self.startup = 0.0
         self._threads = threads
         self._slots: list[_Slot] = []
@@ -162,8 +157,10 @@ class _Slot:
         self.begun, self.is_new = time.perf_counter(), True
         self._mark = mark
         self._heard = b""
+        lifeline, self._lifeline = os.pipe()
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "autotune.execution.worker"],
+            [sys.executable, "-P", "-m", "autotune.execution.worker", str(lifeline)],
+            pass_fds=[lifeline],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -171,6 +168,7 @@ class _Slot:
             env=_environment(threads),
             start_new_session=True,  # Ctrl-C is the coordinator's to hear, and what trials start is of its group
         )
+        os.close(lifeline)
         stdin, stdout, self.printed = self.process.stdin, self.process.stdout, self.process.stderr
         assert stdin is not None and stdout is not None and self.printed is not None
         os.set_blocking(self.printed.fileno(), False)
@@ -212,12 +210,30 @@ class _Slot:
         """Reap the process; return its exit code and the end of what its trial printed."""
         self.kill()
         code = self.process.wait()
+        os.close(self._lifeline)
         self.listen()
         if self.printed is not None:
             self.printed.close()
         self._outgoing.close()
         self.incoming.close()
         return code, self.log
+
+
+def _folder_with(work: Work) -> tuple[tempfile.TemporaryDirectory[str], bytes]:
+    """Return a new folder with what workers read there, and the pickle that leads to it."""
+    with ExitStack() as undoing:
+        try:
+            _remove_leftovers()
+            folder = tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX)
+            undoing.callback(folder.cleanup)
+            (Path(folder.name) / OWNER_FILE).write_text(this_owner())
+            packed = work.packed(Path(folder.name))
+        except OSError as error:
+            problem = f"worker processes share a copy of the table, and there is no place for it: {error}"
+            hint = "TMPDIR=FOLDER, on a disk with more space, or n_jobs=1, which needs none"
+            raise SettingsError(problem, tempfile.tempdir, hint) from error
+        undoing.pop_all()
+    return folder, packed
 
 
 def _remove_leftovers() -> None:

@@ -97,13 +97,25 @@ class OnFolds:
         ------
         SettingsError
             When a metric or a model cannot be pickled.
+        OSError
+            When the table cannot be written; it says how many bytes that takes.
         """
         import joblib
 
         carried = pickled("metric", self.metric), pickled("model", self.learners)
-        data = folder / "task.joblib"
-        joblib.dump((self.task, self.folds, self.everything), data)
+        data, table = folder / "task.joblib", (self.task, self.folds, self.everything)
+        try:
+            joblib.dump(table, data)
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror or error}, and it takes {_n_bytes(table):,} bytes") from error
         return pickle.dumps(_StoredFolds(str(data), *carried, self.resources))
+
+
+def _n_bytes(thing: Any) -> int:
+    """Return how large a pickle would be; arrays are not copied for it."""
+    buffers: list[pickle.PickleBuffer] = []
+    rest = pickle.dumps(thing, protocol=5, buffer_callback=buffers.append)
+    return len(rest) + sum(buffer.raw().nbytes for buffer in buffers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
-"""A worker process: ``python -m autotune.execution.worker``, started by the pool with pipes on stdin and stdout.
+"""A worker process: ``python -m autotune.execution.worker LIFELINE``, with the pool's pipes on stdin and stdout.
 
-It never imports the user's ``__main__``, and it ends when its coordinator does.
+LIFELINE is the number of a further pipe, into which nothing is written: it ends with the coordinator, and so does the
+worker. It never imports the user's ``__main__``.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -42,6 +44,7 @@ class Setup:
 def main() -> None:
     """Serve trials until the coordinator closes the pipe."""
     incoming, outgoing = _take_pipes()
+    _end_with_lifeline(*map(int, sys.argv[1:]))
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
         _serve(incoming, outgoing)
@@ -51,7 +54,7 @@ def main() -> None:
 def _serve(incoming: Connection, outgoing: Connection) -> None:
     import cloudpickle
 
-    from autotune.execution.events import Reached, Started, advance
+    from autotune.execution.events import Failed, Reached, Started, Unsent, advance, attempt
 
     setup: Setup = incoming.recv()
     if setup.memory_limit is not None:
@@ -68,7 +71,8 @@ def _serve(incoming: Connection, outgoing: Connection) -> None:
             outgoing.send(event)
             event = advance(ticket.number, judging, incoming.recv())
         _flush()
-        outgoing.send_bytes(cloudpickle.dumps(event))  # its models may be of a function's own classes
+        sent = attempt(partial(cloudpickle.dumps, event))  # its models may be of a function's own classes
+        outgoing.send_bytes(cloudpickle.dumps(Unsent(ticket.number, sent.reason)) if isinstance(sent, Failed) else sent)
 
 
 def _flush(mark: bytes = b"") -> None:
@@ -93,6 +97,17 @@ def _take_pipes() -> tuple[Connection, Connection]:
     for pipe in (incoming, outgoing):  # what a trial forks must not keep them open beyond this process
         os.register_at_fork(after_in_child=pipe.close)
     return incoming, outgoing
+
+
+def _end_with_lifeline(lifeline: int | None = None) -> None:
+    """Have the kernel kill this process and its helpers when the pipe ends, even where a trial lets no thread run."""
+    if lifeline is not None and sys.platform == "linux" and os.getpgrp() == os.getpid():
+        import fcntl
+
+        os.set_inheritable(lifeline, False)
+        fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
+        fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
 
 
 def _end_with_parent(parent: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -11,11 +12,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from mounts import small_file_system
 from sklearn.linear_model import Ridge
 
 import autotune
@@ -432,6 +435,22 @@ def test_workers_end_with_their_coordinator(number: signal.Signals, tmp_path: Pa
     assert not any(map(alive, workers))
 
 
+def test_a_full_folder_for_temporary_files_is_an_error_that_names_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with small_file_system(tmp_path / "small", "64k") as small:
+        monkeypatch.setattr("tempfile.tempdir", str(small))
+        task = make_task()
+        large = replace(task, rows=replace(task.rows, numeric=np.zeros((60, 1000))))
+        with pytest.raises(SettingsError) as caught:
+            Processes(2, OnFolds(large, FOLDS, METRICS["rmse"], Resources()), 1)
+        assert list(small.iterdir()) == []
+    error = caught.value
+    assert error.where == str(small) and error.hint is not None and error.hint.startswith("TMPDIR=")
+    found = re.search(r"No space left on device, and it takes (48\d),\d{3} bytes", error.problem)
+    assert found is not None, error.problem
+
+
 HELPED = textwrap.dedent(
     """
     import os, subprocess, sys, time
@@ -467,6 +486,33 @@ def test_a_killed_coordinator_leaves_no_helper_and_its_folder_goes_at_the_next_s
     assert folder.exists() and not mine.exists()
     with pool_of():
         assert not folder.exists()
+
+
+DEAF = textwrap.dedent(
+    """
+    import os, re, subprocess
+    import autotune
+
+    def objective(params):
+        helper = subprocess.Popen(["sleep", "600"])
+        open("pids", "w").write(f"{os.getpid()} {helper.pid}")
+        re.match("(a+)+$", "a" * 100 + "b")  # for years, and no other thread of this process runs meanwhile
+
+    autotune.optimize(objective, {"x": autotune.Float(0, 1)}, n_trials=2, trial_timeout=600)
+    """
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a thread of the worker looks for its coordinator")
+def test_a_killed_coordinator_leaves_no_worker_where_none_of_its_threads_can_run(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", DEAF], cwd=tmp_path)
+    try:
+        pids = pids_in(tmp_path / "pids")
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        wait_for_the_end_of(pids)
+    finally:
+        process.kill()
 
 
 def wait_for_workers(log: Path) -> set[int]:

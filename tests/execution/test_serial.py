@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import numpy as np
@@ -84,6 +85,30 @@ def test_a_trial_that_raises_has_failed_with_a_reason(work: OnFolds) -> None:
     assert serial.capacity() == 1
 
 
+def leaving(error: BaseException) -> OfObjective:
+    def objective(params: dict[str, float]) -> float:
+        raise error
+
+    return OfObjective(Objective(objective, maximize=False))
+
+
+@pytest.mark.parametrize("error", [SystemExit(0), GeneratorExit(), asyncio.CancelledError()], ids=lambda e: repr(e))
+def test_a_trial_that_leaves_has_failed_and_the_search_goes_on(error: BaseException) -> None:
+    serial = Serial(leaving(error))
+    for number in (0, 1):
+        serial.submit(Ticket(number, Config("objective", {"x": 2.0}), 0))
+        (event,) = serial.events()
+        assert isinstance(event, Failed) and event.reason.startswith(f"{type(error).__name__}: {error}")
+        assert serial.capacity() == 1
+
+
+def test_an_interrupt_goes_on() -> None:
+    serial = Serial(leaving(KeyboardInterrupt()))
+    serial.submit(Ticket(0, Config("objective", {"x": 2.0}), 0))
+    with pytest.raises(KeyboardInterrupt):
+        serial.events()
+
+
 @pytest.mark.parametrize("end", ["kill", "close"])
 def test_a_trial_can_be_forgotten(work: OnFolds, end: str) -> None:
     serial = Serial(work)
@@ -101,6 +126,14 @@ def test_an_error_is_described_in_one_line_with_its_place() -> None:
         described = describe(error)
     assert described.startswith("ValueError: two lines (test_serial.py:")
     assert len(describe(ValueError("x" * 1000))) < 350
+
+
+def test_an_error_without_a_text_is_described_too() -> None:
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise self
+
+    assert describe(MuteError()) == "MuteError: its text cannot be had: MuteError"
 
 
 def test_an_objective_runs_as_folds_do() -> None:
