@@ -71,15 +71,20 @@ def retry(storage: str, study_name: str | None, as_json: bool, numbers: tuple[in
 
     They keep their numbers and parameters, and run with the next tune run or tune work.
     """
+    from autotune.study.opening import running_trials
     from autotune.study.retrying import retry as open_again
 
     study = find_study(storage, study_name, reading=False)
     opened = open_again(study, numbers)
+    is_searched = any(each["is_alive"] for each in running_trials(study))
     if as_json:
-        click.echo(json.dumps({"study_name": study.study_name, "retried": opened}, indent=2))
+        found = {"study_name": study.study_name, "retried": opened, "is_searched": is_searched}
+        click.echo(json.dumps(found, indent=2))
         return
     listed = ", ".join(map(str, opened))
     click.echo(f"{study.study_name}: " + (f"trials {listed} will run again" if opened else "no trial has failed"))
+    if opened and is_searched:
+        click.echo("a search that runs now will not take them up: the next tune run or tune work does", err=True)
 
 
 @click.command()

@@ -17,6 +17,7 @@ import optuna
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
+from optuna.trial import TrialState
 from sklearn.datasets import load_breast_cancer
 from sqlalchemy import text
 
@@ -26,8 +27,9 @@ from autotune.errors import DataError, SettingsError, StorageError, StudyError, 
 from autotune.joining import find_study
 from autotune.study.identity import Goal, read_goal, read_setup, set_goal
 from autotune.study.moving import from_document, to_document
+from autotune.study.owner import this_owner
 from autotune.study.retrying import retry
-from autotune.study.rows import OWNER, records_of
+from autotune.study.rows import CONFIG, OWNER, records_of
 from autotune.study.storage import open_storage
 
 ROOT = Path(autotune.__file__).parents[1]
@@ -242,6 +244,30 @@ def test_failed_trials_are_tried_again_under_their_numbers(folder: Path) -> None
     assert "no trial has failed" in tune("retry").output
     with pytest.raises(StorageError, match="cannot be opened again"):
         retry(optuna.create_study())
+
+
+def test_trials_that_were_told_fail_are_tried_again_too(folder: Path) -> None:
+    optimized(3)
+    held = study()
+    trial = held.ask()
+    for key, value in ((CONFIG, {"learner": "work", "x": 1.5}), (OWNER, "")):
+        held._storage.set_trial_user_attr(trial._trial_id, key, value)
+    held.tell(trial, state=TrialState.FAIL)
+    assert retry(held, [3, 3]) == [3]
+    assert held.trials[3].state == TrialState.RUNNING
+    assert retry(held) == []
+
+
+def test_a_retry_says_when_a_search_that_runs_will_not_take_it_up(folder: Path) -> None:
+    Path("broken").touch()
+    optimized(8)
+    held = study()
+    trial = held.ask()
+    held._storage.set_trial_user_attr(trial._trial_id, OWNER, this_owner())
+    failed = next(record.number for record in records_of(held) if record.state == "failed")
+    assert "a search that runs now will not take them up" in tune("retry", str(failed)).output
+    said = json.loads(tune("retry", "--json").output)
+    assert said["retried"] and said["is_searched"]
 
 
 def test_a_study_moves_to_another_storage_and_goes_on_there(folder: Path) -> None:
