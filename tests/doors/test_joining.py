@@ -254,8 +254,8 @@ def test_trials_that_were_told_fail_are_tried_again_too(folder: Path) -> None:
         held._storage.set_trial_user_attr(trial._trial_id, key, value)
     held.tell(trial, state=TrialState.FAIL)
     assert retry(held, [3, 3]) == [3]
-    assert held.trials[3].state == TrialState.RUNNING
-    assert retry(held) == []
+    assert study().trials[3].state == TrialState.RUNNING
+    assert retry(study()) == []
 
 
 def test_a_retry_says_when_a_search_that_runs_will_not_take_it_up(folder: Path) -> None:
