@@ -120,6 +120,8 @@ def status_lines(found: Mapping[str, Any]) -> list[str]:
     lines.append(f"finished: {found['n_finished']}{of}" + ("" if left is None else f", about {show_time(left)} left"))
     if len(found["finished_by"]) > 1:
         lines[-1] += " (" + ", ".join(f"{count} by {host}" for host, count in found["finished_by"].items()) + ")"
+    if found["ended"]:
+        lines.append(found["ended"])
     if found["best_trial"] is not None:
         lines.append(f"best: trial {found['best_trial']}, {show_score(found['best_score'])}")
     for each in found["running"]:

@@ -7,7 +7,7 @@ from collections import Counter
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from autotune.study.identity import Goal, read_goal
+from autotune.study.identity import Goal, read_ended, read_goal
 from autotune.study.opening import running_trials, summary
 from autotune.study.rows import ORIGIN, OWNER
 
@@ -32,12 +32,14 @@ def standing(study: optuna.Study) -> dict[str, Any]:
     dict
         What `summary` says; ``n_finished``; ``goal`` with ``n_trials`` and ``deadline`` (seconds since 1970), each None
         where the study does not say; ``running``; ``finished_by``, trials by the host that ran them; ``seconds_left``,
-        None where it cannot be foreseen; ``is_over``.
+        None where it cannot be foreseen; ``ended``, why the last search ended before it was
+        full; ``is_over``.
     """
     rows = study.get_trials(deepcopy=False)
     finished = [row for row in rows if row.state.is_finished()]
     goal, running = read_goal(study), running_trials(study)
     n_alive = sum(each["is_alive"] for each in running)
+    ended = "" if n_alive else read_ended(study)
     is_late = goal.deadline is not None and time.time() > goal.deadline
     is_full = goal.n_trials is not None and len(finished) >= goal.n_trials
     hosts = Counter(row.user_attrs[OWNER].partition("/")[0] for row in finished if row.user_attrs.get(OWNER))
@@ -48,7 +50,8 @@ def standing(study: optuna.Study) -> dict[str, Any]:
         "running": running,
         "finished_by": dict(hosts),
         "seconds_left": None if is_full or is_late or not n_alive else _seconds_left(finished, goal, n_alive),
-        "is_over": is_full or (is_late and not running),
+        "ended": ended,
+        "is_over": is_full or (not n_alive and (is_late or bool(ended))),
     }
 
 

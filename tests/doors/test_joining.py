@@ -339,6 +339,17 @@ def test_watch_follows_a_search_to_its_end(folder: Path) -> None:
     assert "finished: 60 of 60" in tune("status").output
 
 
+def test_watch_ends_with_a_search_that_ends_early(folder: Path) -> None:
+    optimized(200, "objective", "--patience", "3")
+    found = json.loads(tune("watch", "--json").output)
+    assert found["is_over"] and found["n_finished"] < 200
+    assert "3 trials after trial" in found["ended"] and found["ended"] in tune("status").output
+    assert autotune.work("autotune.db", stop=lambda: True).here == {}
+    assert "the search was stopped by hand" in tune("status").output
+    assert autotune.work("autotune.db", patience=500, timeout=3).here
+    assert "by hand" not in tune("status").output
+
+
 def test_the_dashboard_serves_the_studies_of_a_storage(folder: Path) -> None:
     pytest.importorskip("optuna_dashboard")
     optimized(2)
