@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 import click
 
@@ -46,7 +46,9 @@ def work(storage: str, study_name: str | None, as_json: bool, data: str | None, 
 @study_options
 @click.argument("number", metavar="NUMBER", type=click.IntRange(min=0))
 @click.argument("data", metavar="[DATA]", required=False)
-@click.option("--tolerance", type=float, help="how far scores may be apart [default: 0 here, .001 elsewhere]")
+@click.option(
+    "--tolerance", type=click.FloatRange(min=0), help="how far scores may be apart [default: 0 here, .001 elsewhere]"
+)
 @click.option("--device", help="device for networks: cpu, cuda, cuda:1 or mps [default: the best]")
 def replay(storage: str, study_name: str | None, as_json: bool, number: int, data: str | None, **given: Any) -> None:
     """Train a trial again, and check that it gives the scores that the study holds.
@@ -143,14 +145,15 @@ def export_study(storage: str, study_name: str | None, output: str | None) -> No
 
 @click.command("import")
 @storage_option
-@click.argument("file", metavar="FILE", type=click.File("r"))
+@click.argument("file", metavar="FILE", type=click.File("rb"))
 @click.option("--study-name", help="what it is to be called [default: as it was]")
-def import_study(storage: str, file: TextIO, study_name: str | None) -> None:
+def import_study(storage: str, file: BinaryIO, study_name: str | None) -> None:
     """Make a study of what tune export wrote. FILE may be - for stdin."""
     from autotune.study.moving import from_document, parse
     from autotune.study.storage import open_storage
 
-    study = from_document(parse(file.read(), file.name), open_storage(storage), study_name, file.name)
+    where = getattr(file, "name", "stdin")
+    study = from_document(parse(file.read(), where), open_storage(storage), study_name, where)
     click.echo(f"{study.study_name}: imported, with {len(study.get_trials(deepcopy=False))} trials", err=True)
 
 

@@ -23,7 +23,7 @@ from sqlalchemy import text
 
 import autotune
 from autotune.cli import main
-from autotune.errors import DataError, SettingsError, StorageError, StudyError, StudyMismatchError
+from autotune.errors import DataError, SettingsError, StorageError, StorageLostError, StudyError, StudyMismatchError
 from autotune.joining import find_study
 from autotune.study.identity import Goal, read_goal, read_setup, set_goal
 from autotune.study.moving import from_document, to_document
@@ -309,6 +309,12 @@ def test_a_damaged_export_is_refused_and_nothing_is_made(change: dict[str, Any],
     assert optuna.study.get_all_study_names(storage) == []
 
 
+def test_what_is_no_text_is_no_export_and_no_tolerance_is_negative(folder: Path) -> None:
+    Path("s.json").write_bytes(b"\xff\xfe\x00\x81")
+    assert "this is no exported study" in tune("import", "s.json").output
+    assert "--tolerance" in tune("replay", "0", "--tolerance", "-1").output
+
+
 def test_an_import_that_breaks_off_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     made = optuna.create_study(study_name="s")
     made.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
@@ -318,7 +324,7 @@ def test_an_import_that_breaks_off_leaves_nothing(monkeypatch: pytest.MonkeyPatc
         raise OSError("no space left on device")
 
     monkeypatch.setattr(storage, "create_new_trial", full)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(StorageLostError, match="no space"):
         from_document(to_document(made), storage)
     assert optuna.study.get_all_study_names(storage) == []
 
