@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import click
 
@@ -58,7 +58,9 @@ def work(storage: str, study_name: str | None, as_json: bool, data: str | None, 
 @study_options
 @click.argument("number", metavar="NUMBER", type=click.IntRange(min=0))
 @click.argument("data", metavar="[DATA]", required=False)
-@click.option("--tolerance", type=float, help="how far scores may be apart [default: 0 here, .001 elsewhere]")
+@click.option(
+    "--tolerance", type=click.FloatRange(min=0), help="how far scores may be apart [default: 0 here, .001 elsewhere]"
+)
 @click.option("--device", help="device for networks: cpu, cuda, cuda:1 or mps [default: the best]")
 @code_options
 def replay(storage: str, study_name: str | None, as_json: bool, number: int, data: str | None, **given: Any) -> None:
@@ -84,15 +86,20 @@ def retry(storage: str, study_name: str | None, as_json: bool, numbers: tuple[in
 
     They keep their numbers and parameters, and run with the next tune run or tune work.
     """
+    from autotune.study.opening import running_trials
     from autotune.study.retrying import retry as open_again
 
     study = find_study(storage, study_name, reading=False)
     opened = open_again(study, numbers)
+    is_searched = any(each["is_alive"] for each in running_trials(study))
     if as_json:
-        click.echo(json.dumps({"study_name": study.study_name, "retried": opened}, indent=2))
+        found = {"study_name": study.study_name, "retried": opened, "is_searched": is_searched}
+        click.echo(json.dumps(found, indent=2))
         return
     listed = ", ".join(map(str, opened))
     click.echo(f"{study.study_name}: " + (f"trials {listed} will run again" if opened else "no trial has failed"))
+    if opened and is_searched:
+        click.echo("a search that runs now will not take them up: the next tune run or tune work does", err=True)
 
 
 @click.command()
@@ -151,14 +158,15 @@ def export_study(storage: str, study_name: str | None, output: str | None) -> No
 
 @click.command("import")
 @storage_option
-@click.argument("file", metavar="FILE", type=click.File("r"))
+@click.argument("file", metavar="FILE", type=click.File("rb"))
 @click.option("--study-name", help="what it is to be called [default: as it was]")
-def import_study(storage: str, file: TextIO, study_name: str | None) -> None:
+def import_study(storage: str, file: BinaryIO, study_name: str | None) -> None:
     """Make a study of what tune export wrote. FILE may be - for stdin."""
     from autotune.study.moving import from_document, parse
     from autotune.study.storage import open_storage
 
-    study = from_document(parse(file.read(), file.name), open_storage(storage), study_name, file.name)
+    where = getattr(file, "name", "stdin")
+    study = from_document(parse(file.read(), where), open_storage(storage), study_name, where)
     click.echo(f"{study.study_name}: imported, with {len(study.get_trials(deepcopy=False))} trials", err=True)
 
 

@@ -120,11 +120,15 @@ def status_lines(found: Mapping[str, Any]) -> list[str]:
     lines.append(f"finished: {found['n_finished']}{of}" + ("" if left is None else f", about {show_time(left)} left"))
     if len(found["finished_by"]) > 1:
         lines[-1] += " (" + ", ".join(f"{count} by {host}" for host, count in found["finished_by"].items()) + ")"
+    if found["ended"]:
+        lines.append(found["ended"])
     if found["best_trial"] is not None:
         lines.append(f"best: trial {found['best_trial']}, {show_score(found['best_score'])}")
     for each in found["running"]:
         rung = "" if each["score"] is None else f", at {show_score(each['score'])} on rung {each['rung']}"
-        lines.append(f"  trial {each['number']} runs for {_age(each['seconds'])} on {_who(each['owner'])}{rung}")
+        is_gone = "/" in each["owner"] and not each["is_alive"]
+        gone = " (that process is gone; tune run or tune work takes it up)" if is_gone else ""
+        lines.append(f"  trial {each['number']} runs for {_age(each['seconds'])} on {_who(each['owner'])}{rung}{gone}")
     return lines
 
 

@@ -17,9 +17,12 @@ import pandas as pd
 from autotune.errors import DataError, MissingPackageError
 from autotune.registry import nearest
 
-_EXACT_BY_ITSELF = tuple(map(int, pd.__version__.split(".")[:2])) >= (3, 1)  # the options below are deprecated there
+_EXACT_BY_ITSELF = tuple(map(int, pd.__version__.split(".")[:2])) >= (
+    3,
+    1,
+)  # the options for text and dates are deprecated there
 _EXACT_TEXT: dict[str, Any] = {} if _EXACT_BY_ITSELF else {"float_precision": "round_trip"}
-_EXACT_JSON: dict[str, Any] = {} if _EXACT_BY_ITSELF else {"precise_float": True, "convert_dates": False}
+_EXACT_JSON: dict[str, Any] = {"precise_float": True} | ({} if _EXACT_BY_ITSELF else {"convert_dates": False})
 _BROKEN = (ValueError, OSError, EOFError, zlib.error, lzma.LZMAError, BadZipFile, KeyError)
 LONGEST_PATH = 1000
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zip", ".zst")

@@ -118,6 +118,7 @@ class Search:
 
         Where other processes run the last trials of the budget, their end is waited for: one may die and leave its own.
         """
+        self._study.note_begin()
         try:
             while True:
                 self._submit()
@@ -128,6 +129,7 @@ class Search:
                 elif self._waits_for_others():
                     time.sleep(POLL_SECONDS)
                 else:
+                    self._study.note_end("the search was stopped by hand" if self._stop() else "")
                     return
         finally:
             for number in list(self._running):

@@ -21,6 +21,8 @@ VERSIONS = "autotune:versions"
 STOPS = "autotune:stops"
 SETUP = "autotune:setup"
 GOAL = "autotune:goal"
+LOOKS = "autotune:looks"
+ENDED = "autotune:ended"
 
 DESCRIBED_WITHIN_SECONDS = 5.0
 """How long to wait for another process to describe a study that it has just created."""
@@ -94,6 +96,25 @@ def n_stops(study: optuna.Study) -> int:
 def ask_to_stop(study: optuna.Study) -> None:
     """Ask all who work at a study, on whatever machine, to finish the trials they run and start no more."""
     study.set_user_attr(STOPS, n_stops(study) + 1)
+
+
+def count_look(study: optuna.Study, test_name: str) -> int:
+    """Count one more look at the test rows of this name and return how many there have been."""
+    looks = dict(study.user_attrs.get(LOOKS, {}))
+    looks[test_name] = looks.get(test_name, 0) + 1
+    study.set_user_attr(LOOKS, looks)
+    return int(looks[test_name])
+
+
+def read_ended(study: optuna.Study) -> str:
+    """Return why the last search ended before it was full; an empty text where it did not, or one goes on."""
+    return str(study.user_attrs.get(ENDED, ""))
+
+
+def set_ended(study: optuna.Study, why: str) -> None:
+    """Write why a search ended, or with an empty text that one has begun."""
+    if read_ended(study) != why:
+        study.set_user_attr(ENDED, why)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from autotune.errors import DataError, SettingsError
+from autotune.study.failures import telling_failures
 from autotune.study.identity import IDENTITY
 from autotune.study.mirror import quiet_optuna
 from autotune.study.rows import OWNER
@@ -56,7 +57,7 @@ def to_document(study: optuna.Study) -> dict[str, Any]:
     }
 
 
-def parse(text: str, where: str) -> Any:
+def parse(text: str | bytes, where: str) -> Any:
     """Read the JSON of a document.
 
     Raises
@@ -70,6 +71,7 @@ def parse(text: str, where: str) -> Any:
         raise DataError(f"this is no exported study: {error}", where, "a file that tune export wrote") from None
 
 
+@telling_failures()
 def from_document(document: Any, storage: BaseStorage, study_name: str | None = None, where: str = "") -> optuna.Study:
     """Create a study from a document.
 

@@ -15,6 +15,9 @@ from autotune.study.rows import CONFIG, OWNER, records_of
 if TYPE_CHECKING:
     import optuna
 
+OVER = [state for state in TrialState if state.is_finished()]
+"""A trial that autotune did not tell is failed in any of these."""
+
 
 def retry(study: optuna.Study, numbers: Sequence[int] = ()) -> list[int]:
     """Open the rows of failed trials again: same number, same parameters, no owner, nothing reached.
@@ -29,7 +32,7 @@ def retry(study: optuna.Study, numbers: Sequence[int] = ()) -> list[int]:
     Returns
     -------
     list of int
-        The trials that will run again.
+        The trials that will run again, each once.
 
     Raises
     ------
@@ -50,21 +53,19 @@ def retry(study: optuna.Study, numbers: Sequence[int] = ()) -> list[int]:
         listed = ", ".join(map(str, failed)) or "none has failed"
         raise SettingsError(f"only failed trials can be tried again: {said}", where, listed)
     rows = study.get_trials(deepcopy=False)
-    for number in numbers or failed:
-        _reopen(database, rows[number]._trial_id)
-    return sorted(numbers or failed)
+    return [number for number in sorted(set(numbers or failed)) if _reopen(database, rows[number]._trial_id)]
 
 
-def _reopen(database: optuna.storages.RDBStorage, trial_id: int) -> None:
-    """Open one row again in one transaction, as long as it is still over."""
+def _reopen(database: optuna.storages.RDBStorage, trial_id: int) -> bool:
+    """Open one row again in one transaction; False where it is not over any more."""
     from optuna.storages._rdb import models
 
     trials, attrs = models.TrialModel.__table__, models.TrialUserAttributeModel.__table__
     with database.engine.begin() as connection:
         opened = {"state": TrialState.RUNNING, "datetime_complete": None}
-        is_over = (trials.c.trial_id == trial_id) & (trials.c.state == TrialState.COMPLETE)
+        is_over = (trials.c.trial_id == trial_id) & trials.c.state.in_(OVER)
         if connection.execute(trials.update().where(is_over).values(opened)).rowcount != 1:
-            return
+            return False
         of_this = attrs.c.trial_id == trial_id
         connection.execute(attrs.delete().where(of_this & attrs.c.key.not_in([CONFIG, OWNER])))
         connection.execute(attrs.update().where(of_this & (attrs.c.key == OWNER)).values(value_json=json.dumps("")))
@@ -76,3 +77,4 @@ def _reopen(database: optuna.storages.RDBStorage, trial_id: int) -> None:
         ):
             table = model.__table__
             connection.execute(table.delete().where(table.c.trial_id == trial_id))
+    return True

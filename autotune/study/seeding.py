@@ -11,9 +11,8 @@ from optuna.trial import FrozenTrial
 from autotune.errors import StudyMismatchError
 from autotune.spaces.formula import FormulaError
 from autotune.spaces.space import Config, Space
-from autotune.study.identity import IDENTITY, SEED
-from autotune.study.rows import ORIGIN, OWNER, record_of
-from autotune.study.study import LOOKS
+from autotune.study.identity import IDENTITY, LOOKS, SEED
+from autotune.study.rows import ORIGIN, OUTCOME, OWNER, record_of
 
 if TYPE_CHECKING:
     from autotune.study.study import TuningStudy
@@ -75,7 +74,7 @@ def begun_with(study: TuningStudy, old: optuna.Study, defaults: Defaults) -> str
     n_taken = n_finished = 0
     for row in old.get_trials(deepcopy=False):
         record = record_of(row)
-        if record.state == "running" or record.config is None:
+        if record.config is None or OUTCOME not in row.user_attrs:  # running, or told by another program
             continue
         n_finished += 1
         config = translated(record.config, study.space, defaults.get(record.config.learner, {}))

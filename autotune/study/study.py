@@ -17,7 +17,7 @@ from autotune.spaces.space import Config, Space
 from autotune.study.claims import Claim, Running
 from autotune.study.drafting import Drafter
 from autotune.study.gain import is_due, regret_bound
-from autotune.study.identity import n_stops
+from autotune.study.identity import count_look, n_stops, set_ended
 from autotune.study.ledger import Ending, Proposal
 from autotune.study.memory import Memory
 from autotune.study.owner import is_dead, is_of_this_host
@@ -25,7 +25,7 @@ from autotune.study.records import TrialRecord
 from autotune.study.rows import CONSTRAINT, DEATHS, ORIGIN, OUTCOME, OWNER, record_of
 from autotune.study.sql_ledger import ledger_of
 from autotune.study.strategies import Pruner, trial_seed
-from autotune.study.suggest import from_values, suggest
+from autotune.study.suggest import suggested
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from autotune.curve import Evaluation, Progress
 
 BASELINE = "autotune:baseline"
-LOOKS = "autotune:looks"
 STALE_SECONDS = 1.0
 """How old what is known of other processes' trials may be, and how long a rung may wait to be written."""
 
@@ -151,12 +150,12 @@ class TuningStudy:
         if number is None:
             return None
         row = self._memory.rows.row(number)
-        config = self._read(row)
+        config = suggested(row.params, self.space)
         if config is None:  # its owner died before it wrote the parameters
             self._ledger.describe(number, self._drafted(number))
             self._memory.describe(number, self._proposal)
             row = self._memory.rows.row(number)
-            config = self._read(row)
+            config = suggested(row.params, self.space)
         assert config is not None
         self._drafter.note(config)
         self._running[number] = Running(config, set(row.intermediate_values), row.user_attrs.get(DEATHS, 0))
@@ -267,14 +266,17 @@ class TuningStudy:
 
     def look(self, test_name: str) -> int:
         """Count one more look at the test rows of this name and return how many there have been."""
+        return self._ledger.patiently(partial(count_look, self.optuna, test_name))
 
-        def count() -> int:
-            looks = dict(self.optuna.user_attrs.get(LOOKS, {}))
-            looks[test_name] = looks.get(test_name, 0) + 1
-            self.optuna.set_user_attr(LOOKS, looks)
-            return int(looks[test_name])
+    def note_begin(self) -> None:
+        """Write that a search goes on."""
+        self._ledger.patiently(partial(set_ended, self.optuna, ""))
 
-        return self._ledger.patiently(count)
+    def note_end(self, why: str) -> None:
+        """Write why the search has ended: what the study knows, or else this; nothing where both are empty."""
+        why = self.ended or (self._drafter.exhaustion if self.is_exhausted else why)
+        if why:
+            self._ledger.patiently(partial(set_ended, self.optuna, why))
 
     def notes(self) -> tuple[str, ...]:
         """Return what there is to say of the search: that nothing was left to try, or what was taken over."""
@@ -356,13 +358,6 @@ class TuningStudy:
             if attrs[key] != self._sampler_attrs.get(key):
                 self._ledger.patiently(partial(write, self.optuna._study_id, key, attrs[key]))
         self._sampler_attrs = attrs
-
-    def _read(self, row: FrozenTrial) -> Config | None:
-        """Return the configuration that a row's parameters say; None where some are missing."""
-        try:
-            return suggest(from_values(row.params), self.space)
-        except KeyError:
-            return None
 
     def _reach(self, number: int, progress: Progress) -> None:
         """Note what a trial has reached; a second attempt reaches again what the first one wrote."""

@@ -55,6 +55,14 @@ def from_values(values: Mapping[str, Any]) -> Ask:
     return lambda path, distribution, parameter: values[path]
 
 
+def suggested(values: Mapping[str, Any], space: Space) -> Config | None:
+    """Return the configuration that values say, by path; None where some are missing."""
+    try:
+        return suggest(from_values(values), space)
+    except KeyError:
+        return None
+
+
 def as_suggestions(config: Config, space: Space) -> dict[str, Any]:
     """Return the values, by path, that make `suggest` give this configuration."""
     values: dict[str, Any] = {LEARNER: config.learner} if len(space.learners) > 1 else {}

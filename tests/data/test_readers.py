@@ -1,4 +1,5 @@
 import gzip
+import json
 import sys
 
 import numpy as np
@@ -171,3 +172,12 @@ def test_columns_of_several_levels_are_refused():
 def test_sparse_matrices_are_refused():
     sparse = pytest.importorskip("scipy.sparse")
     assert "sparse" in message_of(sparse.csr_matrix([[1]]))
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".json"])
+def test_json_gives_each_number_back_to_its_last_digit(tmp_path, suffix):
+    frame = pd.DataFrame({"a": np.random.default_rng(0).normal(size=200) * 1e-7, "b": range(200)})
+    records = frame.to_dict("records")
+    text = json.dumps(records) if suffix == ".json" else "\n".join(map(json.dumps, records))
+    (tmp_path / f"t{suffix}").write_text(text)
+    pd.testing.assert_frame_equal(read_source(tmp_path / f"t{suffix}").frame, frame, check_exact=True)

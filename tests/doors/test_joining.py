@@ -18,17 +18,19 @@ import optuna
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
+from optuna.trial import TrialState
 from sklearn.datasets import load_breast_cancer
 from sqlalchemy import text
 
 import autotune
 from autotune.cli import main
-from autotune.errors import DataError, SettingsError, StorageError, StudyError, StudyMismatchError
+from autotune.errors import DataError, SettingsError, StorageError, StorageLostError, StudyError, StudyMismatchError
 from autotune.joining import find_study
 from autotune.study.identity import Goal, read_goal, read_setup, set_goal
 from autotune.study.moving import from_document, to_document
+from autotune.study.owner import this_owner
 from autotune.study.retrying import retry
-from autotune.study.rows import OWNER, records_of
+from autotune.study.rows import CONFIG, OWNER, records_of
 from autotune.study.storage import open_storage
 
 ROOT = Path(autotune.__file__).parents[1]
@@ -392,6 +394,30 @@ def test_failed_trials_are_tried_again_under_their_numbers(folder: Path) -> None
         retry(optuna.create_study())
 
 
+def test_trials_that_were_told_fail_are_tried_again_too(folder: Path) -> None:
+    optimized(3)
+    held = study()
+    trial = held.ask()
+    for key, value in ((CONFIG, {"learner": "work", "x": 1.5}), (OWNER, "")):
+        held._storage.set_trial_user_attr(trial._trial_id, key, value)
+    held.tell(trial, state=TrialState.FAIL)
+    assert retry(held, [3, 3]) == [3]
+    assert study().trials[3].state == TrialState.RUNNING
+    assert retry(study()) == []
+
+
+def test_a_retry_says_when_a_search_that_runs_will_not_take_it_up(folder: Path) -> None:
+    Path("broken").touch()
+    optimized(8)
+    held = study()
+    trial = held.ask()
+    held._storage.set_trial_user_attr(trial._trial_id, OWNER, this_owner())
+    failed = next(record.number for record in records_of(held) if record.state == "failed")
+    assert "a search that runs now will not take them up" in tune("retry", str(failed)).output
+    said = json.loads(tune("retry", "--json").output)
+    assert said["retried"] and said["is_searched"]
+
+
 def test_a_study_moves_to_another_storage_and_goes_on_there(folder: Path) -> None:
     optimized(6)
     held = study()
@@ -431,6 +457,12 @@ def test_a_damaged_export_is_refused_and_nothing_is_made(change: dict[str, Any],
     assert optuna.study.get_all_study_names(storage) == []
 
 
+def test_what_is_no_text_is_no_export_and_no_tolerance_is_negative(folder: Path) -> None:
+    Path("s.json").write_bytes(b"\xff\xfe\x00\x81")
+    assert "this is no exported study" in tune("import", "s.json").output
+    assert "--tolerance" in tune("replay", "0", "--tolerance", "-1").output
+
+
 def test_an_import_that_breaks_off_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     made = optuna.create_study(study_name="s")
     made.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=2)
@@ -440,7 +472,7 @@ def test_an_import_that_breaks_off_leaves_nothing(monkeypatch: pytest.MonkeyPatc
         raise OSError("no space left on device")
 
     monkeypatch.setattr(storage, "create_new_trial", full)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(StorageLostError, match="no space"):
         from_document(to_document(made), storage)
     assert optuna.study.get_all_study_names(storage) == []
 
@@ -459,6 +491,17 @@ def test_watch_follows_a_search_to_its_end(folder: Path) -> None:
     found = json.loads(tune("watch", "--json").output)
     assert found["is_over"] and found["n_finished"] == 60 and found["finished_by"] == {socket.gethostname(): 60}
     assert "finished: 60 of 60" in tune("status").output
+
+
+def test_watch_ends_with_a_search_that_ends_early(folder: Path) -> None:
+    optimized(200, "objective", "--patience", "3")
+    found = json.loads(tune("watch", "--json").output)
+    assert found["is_over"] and found["n_finished"] < 200
+    assert "3 trials after trial" in found["ended"] and found["ended"] in tune("status").output
+    assert autotune.work("autotune.db", stop=lambda: True).here == {}
+    assert "the search was stopped by hand" in tune("status").output
+    assert autotune.work("autotune.db", patience=500, timeout=3).here
+    assert "by hand" not in tune("status").output
 
 
 def test_the_dashboard_serves_the_studies_of_a_storage(folder: Path) -> None:

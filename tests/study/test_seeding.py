@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from optuna.trial import TrialState
 from sklearn.datasets import load_breast_cancer
 
 import autotune
@@ -15,7 +16,7 @@ from autotune.errors import SettingsError, StudyMismatchError, UnknownNameError
 from autotune.optimizing import Optimization
 from autotune.spaces.space import Config, Space
 from autotune.study.records import TrialRecord
-from autotune.study.rows import ORIGIN
+from autotune.study.rows import CONFIG, ORIGIN
 from autotune.study.seeding import translated
 
 NARROW = {"x": Float(0, 5)}
@@ -64,6 +65,16 @@ def test_what_is_none_of_the_new_space_is_left(storage: Path) -> None:
     assert [each.origin for each in new.records[:-1]] == [each.number for each in kept]
     last = new.records[-1].config
     assert last is not None and last.params == {"x": 0.5}, "the default of the new space is tried first"
+
+
+def test_trials_that_another_program_told_are_left(storage: Path) -> None:
+    old = optimized(storage, NARROW, "old", 3, random_state=1)
+    trial = old.study.ask()
+    old.study._storage.set_trial_user_attr(trial._trial_id, CONFIG, {"learner": "objective", "x": 1.0})
+    old.study.tell(trial, state=TrialState.FAIL)
+    new = optimized(storage, WIDE, "new", 4, from_study="old")
+    assert told(new.records[:3]) == told(old.records)
+    assert [record.origin for record in new.records] == [0, 1, 2, None]
 
 
 def test_two_who_begin_at_once_copy_each_trial_once(tmp_path: Path) -> None:
