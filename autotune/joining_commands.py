@@ -17,6 +17,7 @@ from typing import Any, BinaryIO, TypeVar
 import click
 
 from autotune.data.writers import find_writer, write_table, write_text
+from autotune.errors import StorageLostError
 from autotune.shell import Interrupts, check_folder, stdin_as_file
 from autotune.study_commands import existing_storage, find_study, status_lines, storage_option, study_options
 
@@ -114,10 +115,14 @@ def watch(storage: str, study_name: str | None, as_json: bool, every: float) -> 
 
     def looks() -> Iterator[dict[str, Any]]:
         while True:
-            found = standing(load_study(study._storage, study.study_name))
-            yield found
-            if found["is_over"]:
-                return
+            try:
+                found = standing(load_study(study._storage, study.study_name))
+            except StorageLostError as error:  # it may come back, as whoever searches hopes too
+                click.echo(f"{error.problem}; looking again", err=True)
+            else:
+                yield found
+                if found["is_over"]:
+                    return
             time.sleep(every)
 
     if as_json:

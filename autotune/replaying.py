@@ -128,6 +128,8 @@ def replay(
     >>> autotune.replay(storage, "s", 2, objective=lambda params: params["x"] ** 2).agrees
     True
     """
+    if tolerance is not None and not tolerance >= 0:
+        raise SettingsError(f"tolerance={tolerance!r} is no distance", "tolerance", "0 or more")
     study = find_study(storage, study_name)
     record = _record(study, number)
     number = record.number

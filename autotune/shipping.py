@@ -343,10 +343,14 @@ class Shipping:
         more = 1 + self._forecast.n_test / self._forecast.n_search
         foreseen = more * sum(math.inf if part.seconds is None else part.seconds for part in shipment.parts)
         parts: list[Part] = []
-        for part in shipment.parts if time.time() + foreseen <= self._last else ():
-            fitted = self._fitted(part.record, self._last, everything=True)
-            if fitted is not None and not fitted.cut:
-                parts.append(replace(part, model=fitted.model))
+        try:
+            for part in shipment.parts if time.time() + foreseen <= self._last else ():
+                fitted = self._fitted(part.record, self._last, everything=True)
+                if fitted is not None and not fitted.cut:
+                    parts.append(replace(part, model=fitted.model))
+        except RefitError as error:
+            self.warnings.append(f"the model has learned from the search rows alone: {error.problem}")
+            return shipment
         if len(parts) == len(shipment.parts):
             return Shipment(tuple(parts))
         self.warnings.append("no time was left for the fit on all rows: the model has learned from the search rows")

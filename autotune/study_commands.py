@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from autotune.study.records import TrialRecord
 
+HALF = "imported by half: tune import again"
+
 C = TypeVar("C", bound=Callable[..., Any])
 
 
@@ -90,7 +92,8 @@ def studies(storage: str, as_json: bool) -> None:
     for each in found:
         best = "" if each["best_score"] is None else f"best {each['metric']} {each['best_score']:.5g}"
         states = ", ".join(f"{count} {state}" for state, count in each["trials"].items())
-        click.echo(f"{each['study_name']:<{width}}  {states or 'no trials'}  {best}".rstrip())
+        half = HALF if each["is_half_imported"] else ""
+        click.echo(f"{each['study_name']:<{width}}  {states or 'no trials'}  {best}  {half}".rstrip())
 
 
 @click.command()
@@ -120,8 +123,7 @@ def status_lines(found: Mapping[str, Any]) -> list[str]:
     lines.append(f"finished: {found['n_finished']}{of}" + ("" if left is None else f", about {show_time(left)} left"))
     if len(found["finished_by"]) > 1:
         lines[-1] += " (" + ", ".join(f"{count} by {host}" for host, count in found["finished_by"].items()) + ")"
-    if found["ended"]:
-        lines.append(found["ended"])
+    lines += [HALF] * found["is_half_imported"] + ([found["ended"]] if found["ended"] else [])
     if found["best_trial"] is not None:
         lines.append(f"best: trial {found['best_trial']}, {show_score(found['best_score'])}")
     for each in found["running"]:

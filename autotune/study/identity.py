@@ -20,6 +20,9 @@ SEED = "autotune:seed"
 VERSIONS = "autotune:versions"
 STOPS = "autotune:stops"
 SETUP = "autotune:setup"
+IMPORTER = "autotune:importer"
+"""Who imports the study; empty when all of it is there."""
+
 GOAL = "autotune:goal"
 LOOKS = "autotune:looks"
 ENDED = "autotune:ended"
@@ -69,7 +72,9 @@ def check_identity(study: optuna.Study, identity: Mapping[str, str], seed: int) 
     stored = study.user_attrs.get(IDENTITY)
     where = f"study {study.study_name!r}"
     if stored is None:
-        raise StudyMismatchError("the study was not made by autotune", where, "another study_name")
+        half = bool(study.user_attrs.get(IMPORTER))
+        problem = "the study is imported by half" if half else "the study was not made by autotune"
+        raise StudyMismatchError(problem, where, "tune import again" if half else "another study_name")
     parts = {**stored, **identity}
     differing = [part for part in parts if stored.get(part) != identity.get(part)]
     if differing:

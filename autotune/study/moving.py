@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -15,8 +16,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autotune.errors import DataError, SettingsError
 from autotune.study.failures import telling_failures
-from autotune.study.identity import IDENTITY
+from autotune.study.identity import IDENTITY, IMPORTER
 from autotune.study.mirror import quiet_optuna
+from autotune.study.owner import is_dead, this_owner
 from autotune.study.rows import OWNER
 
 if TYPE_CHECKING:
@@ -116,18 +118,15 @@ def from_document(document: Any, storage: BaseStorage, study_name: str | None = 
     numbers = [trial["number"] for trial in document["trials"]]
     if numbers != list(range(len(rows))):
         raise DataError("the trials are not numbered from 0 on", where)
-    with quiet_optuna():
-        try:
-            study = optuna.create_study(storage=storage, study_name=name, directions=directions)
-        except optuna.exceptions.DuplicatedStudyError:
-            raise SettingsError(f"there is a study {name!r} already", "the storage", "another --study-name") from None
+    study = _new_study(storage, name, directions)
+    study.set_user_attr(IMPORTER, this_owner())
     identity = {IDENTITY: attrs.pop(IDENTITY)} if IDENTITY in attrs else {}
     try:
         for key, value in system_attrs.items():
             study._storage.set_study_system_attr(study._study_id, key, value)
         for row in rows:
             study._storage.create_new_trial(study._study_id, template_trial=row)
-        for key, value in {**attrs, **identity}.items():  # the identity comes last: without it nobody joins
+        for key, value in {**attrs, IMPORTER: "", **identity}.items():  # without its identity nobody joins it
             study.set_user_attr(key, value)
     except BaseException:
         optuna.delete_study(study_name=name, storage=storage)
@@ -135,16 +134,30 @@ def from_document(document: Any, storage: BaseStorage, study_name: str | None = 
     return study
 
 
+def _new_study(storage: BaseStorage, name: str, directions: list[StudyDirection]) -> optuna.Study:
+    """Create a study, in the place of one whose import was broken off."""
+    with quiet_optuna():
+        try:
+            return optuna.create_study(storage=storage, study_name=name, directions=directions)
+        except optuna.exceptions.DuplicatedStudyError:
+            importer = optuna.load_study(storage=storage, study_name=name).user_attrs.get(IMPORTER)
+            if not importer or not is_dead(importer):
+                hint = "another --study-name"
+                raise SettingsError(f"there is a study {name!r} already", "the storage", hint) from None
+            optuna.delete_study(study_name=name, storage=storage)
+            return optuna.create_study(storage=storage, study_name=name, directions=directions)
+
+
 def _trial_document(row: FrozenTrial) -> dict[str, Any]:
     return {
         "number": row.number,
         "state": row.state.name,
-        "values": row.values,
+        "values": None if row.values is None else [_as_json(value) for value in row.values],
         "params": dict(row.params),
         "distributions": {path: json.loads(distribution_to_json(each)) for path, each in row.distributions.items()},
         "user_attrs": dict(row.user_attrs),
         "system_attrs": dict(row.system_attrs),
-        "intermediate_values": {str(step): value for step, value in row.intermediate_values.items()},
+        "intermediate_values": {str(step): _as_json(value) for step, value in row.intermediate_values.items()},
         "datetime_start": row.datetime_start and row.datetime_start.isoformat(),
         "datetime_complete": row.datetime_complete and row.datetime_complete.isoformat(),
     }
@@ -159,17 +172,22 @@ def _row(trial: Mapping[str, Any]) -> FrozenTrial:
         trial_id=-1,
         state=state,
         value=None,
-        values=trial["values"],
+        values=None if trial["values"] is None else [float(value) for value in trial["values"]],
         params=dict(trial["params"]),
         distributions={path: json_to_distribution(json.dumps(each)) for path, each in trial["distributions"].items()},
         user_attrs=attrs,
         system_attrs=dict(trial["system_attrs"]),
-        intermediate_values={int(step): value for step, value in trial["intermediate_values"].items()},
+        intermediate_values={int(step): float(value) for step, value in trial["intermediate_values"].items()},
         datetime_start=_time(trial["datetime_start"]),
         datetime_complete=_time(trial["datetime_complete"]),
     )
     row._validate()
     return row
+
+
+def _as_json(number: float) -> float | str:
+    """Return a number as JSON holds it: one that is not finite as a text."""
+    return number if math.isfinite(number) else str(number)
 
 
 def _time(text: str | None) -> datetime | None:

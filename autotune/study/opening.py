@@ -16,6 +16,7 @@ from autotune.spaces.space import Config, Space
 from autotune.study.failures import telling_failures
 from autotune.study.identity import (
     IDENTITY,
+    IMPORTER,
     SEED,
     VERSIONS,
     check_identity,
@@ -150,6 +151,7 @@ def summary(study: optuna.Study) -> dict[str, Any]:
         "best_score": None if best is None else best.score,
         "identity": dict(identity),
         "versions": study.user_attrs.get(VERSIONS, {}),
+        "is_half_imported": bool(study.user_attrs.get(IMPORTER)),
     }
 
 

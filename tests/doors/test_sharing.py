@@ -536,3 +536,52 @@ def test_several_studies_ask_for_a_name(folder: Path) -> None:
         optuna.create_study(storage=storage, study_name=name)
     with pytest.raises(StudyError, match="holds 2 studies"):
         find_study(storage)
+
+
+IMPORTING = """
+import json, sys, time
+from optuna.storages import RDBStorage
+from autotune.study.moving import from_document
+from autotune.study.storage import open_storage
+
+create = RDBStorage._create_new_trial
+def slowly(*words, **more):
+    print("one more", flush=True)
+    time.sleep(0.3)
+    return create(*words, **more)
+
+RDBStorage._create_new_trial = slowly
+from_document(json.load(open("s.json")), open_storage("b.db"))
+"""
+
+
+def test_an_import_that_was_killed_is_told_and_made_again(folder: Path) -> None:
+    optimized(6)
+    tune("export", "-o", "s.json")
+    Path("importing.py").write_text(IMPORTING)
+    words: dict[str, Any] = {"text": True, "stdout": subprocess.PIPE, "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
+    with subprocess.Popen([sys.executable, "importing.py"], **words) as killed:
+        assert killed.stdout is not None
+        lines = [killed.stdout.readline() for _ in range(3)]
+        assert tune("import", "s.json", "--storage", "b.db").exit_code == 2, "whoever imports it still lives"
+        killed.kill()
+    assert lines == ["one more\n"] * 3
+    for command in ("status", "studies"):
+        assert "imported by half: tune import again" in tune(command, "--storage", "b.db").output
+    with pytest.raises(StudyMismatchError, match="imported by half"):
+        autotune.optimize("work.py:objective", "space.toml", storage="b.db", study_name="s", n_trials=6)
+    assert tune("import", "s.json", "--storage", "b.db").exit_code == 0
+    assert records_of(study("b.db")) == records_of(study())
+    assert "half" not in tune("status", "--storage", "b.db").output
+
+
+def test_numbers_that_are_not_finite_move_too(folder: Path) -> None:
+    made = optuna.create_study(storage=open_storage("autotune.db"), study_name="s")
+    trial = made.ask()
+    trial.report(float("nan"), 0)
+    trial.report(float("-inf"), 1)
+    made.tell(trial, float("inf"))
+    text = tune("export").stdout
+    json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is no JSON"))
+    row = from_document(json.loads(text), open_storage(None)).trials[0]
+    assert row.value == float("inf") and str(row.intermediate_values) == "{0: nan, 1: -inf}"
