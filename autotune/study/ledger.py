@@ -97,11 +97,14 @@ class Ledger(Protocol):
     def finish(self, number: int, ending: Ending) -> bool:
         """End a trial; False where the row is no longer held here, and then nothing is written."""
 
-    def give_back(self, number: int) -> None:
-        """Leave a trial to whoever comes next: it stays RUNNING, without an owner."""
+    def give_back(self, number: int, rungs: Mapping[int, float]) -> None:
+        """Leave a trial to whoever comes next, with what it has reached: it stays RUNNING, without an owner."""
 
     def patiently(self, step: Callable[[], T]) -> T:
         """Do something with the storage that can be done twice; where it may be away for a while, wait for it."""
+
+    def wait_until(self, end: float) -> None:
+        """Wait for a storage that is away until then, on the clock of `time.time`."""
 
 
 def write_proposal(storage: BaseStorage, trial_id: int, proposal: Proposal) -> None:
@@ -211,10 +214,11 @@ class PlainLedger:
         del self._held[number]
         return True
 
-    def give_back(self, number: int) -> None:
-        """Blank the owner, as long as it is this process."""
+    def give_back(self, number: int, rungs: Mapping[int, float]) -> None:
+        """Write what was reached and blank the owner, as long as it is this process."""
         with self._alone():
             if self._is_mine(number):
+                write_rungs(self._storage, self._held[number], rungs)
                 self._storage.set_trial_user_attr(self._held[number], OWNER, "")
         del self._held[number]
 
@@ -222,6 +226,9 @@ class PlainLedger:
         """Do it."""
         with self._telling():
             return step()
+
+    def wait_until(self, end: float) -> None:
+        """Nothing is waited for."""
 
     def _count(self) -> int:
         with self._telling():

@@ -13,7 +13,7 @@ from autotune.spaces.formula import FormulaError
 from autotune.spaces.space import Config, Space
 from autotune.study.identity import IDENTITY, SEED
 from autotune.study.rows import ORIGIN, OWNER, record_of
-from autotune.study.study import LOOKS
+from autotune.study.noted import LOOKS
 
 if TYPE_CHECKING:
     from autotune.study.study import TuningStudy
