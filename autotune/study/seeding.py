@@ -12,8 +12,8 @@ from autotune.errors import StudyMismatchError
 from autotune.spaces.formula import FormulaError
 from autotune.spaces.space import Config, Space
 from autotune.study.identity import IDENTITY, SEED
-from autotune.study.rows import ORIGIN, OWNER, record_of
 from autotune.study.noted import LOOKS
+from autotune.study.rows import ORIGIN, OWNER, record_of
 
 if TYPE_CHECKING:
     from autotune.study.study import TuningStudy

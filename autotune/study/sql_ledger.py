@@ -21,7 +21,7 @@ from optuna.distributions import distribution_to_json
 from optuna.trial import FrozenTrial, TrialState
 
 from autotune.study.databases import database_of
-from autotune.study.ledger import Ending, Ledger, PlainLedger, Proposal, Propose
+from autotune.study.ledger import BEAT_SECONDS, LEASE_SECONDS, Ending, Ledger, PlainLedger, Proposal, Propose
 from autotune.study.owner import is_dead, is_of_this_host, this_owner
 from autotune.study.patience import Patience
 from autotune.study.rows import OWNER
@@ -34,12 +34,6 @@ T = TypeVar("T")
 
 TESTED = "5."
 """Versions of Optuna whose tables are known; with any other, the plain ledger is used."""
-
-LEASE_SECONDS = 180.0
-"""An owner on another host that has not been heard of for so long is taken to be gone."""
-
-BEAT_SECONDS = 30.0
-"""How often an owner says that it lives."""
 
 
 class SqlLedger:
@@ -375,4 +369,4 @@ def ledger_of(study: optuna.Study, say: Callable[[str], Any]) -> Ledger:
     database = database_of(study._storage)
     if database is not None and optuna.__version__.startswith(TESTED):
         return SqlLedger(database, study._study_id, say)
-    return PlainLedger(study._storage, study._study_id)
+    return PlainLedger(study._storage, study._study_id, say)
