@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 from autotune.curve import Evaluation
+from autotune.errors import StorageError
 from autotune.evaluation import Fitted, Limits
 from autotune.execution.events import (
     Completed,
@@ -23,6 +26,7 @@ from autotune.execution.events import (
     Ticket,
 )
 from autotune.study.claims import Claim
+from autotune.study.failures import OutOfTimeError
 from autotune.study.records import TrialRecord
 from autotune.study.study import TuningStudy
 
@@ -118,21 +122,41 @@ class Search:
 
         Where other processes run the last trials of the budget, their end is waited for: one may die and leave its own.
         """
-        self._study.note_begin()
         try:
-            while True:
-                self._submit()
-                if self._running:
-                    for event in self._executor.events(self._patience()):
-                        self._handle(event)
-                    self._kill_late()
-                elif self._waits_for_others():
-                    time.sleep(POLL_SECONDS)
-                else:
-                    self._study.note_end("the search was stopped by hand" if self._stop() else "")
-                    return
-        finally:
+            self._run()
             for number in list(self._running):
+                self._give_back(number)
+        except OutOfTimeError as error:
+            self._study.ended = (
+                f"{error.problem} at the deadline: what it does not hold yet is left to whoever comes next"
+            )
+            self._leave()
+        except BaseException:
+            self._leave()
+            raise
+        self._study.wait_until(self._budget.deadline)
+
+    def _run(self) -> None:
+        self._study.note_begin()
+        while True:
+            self._study.wait_until(self._end_of_search())
+            self._submit()
+            if self._running:
+                for event in self._executor.events(self._patience()):
+                    self._handle(event)
+                self._kill_late()
+            elif self._waits_for_others():
+                time.sleep(POLL_SECONDS)
+            else:
+                self._study.note_end("the search was stopped by hand" if self._stop() else "")
+                return
+
+    def _leave(self) -> None:
+        """Give back what can be given back at once."""
+        self._study.wait_until(-math.inf)
+        for number in list(self._running):
+            self._executor.kill(number)
+            with suppress(StorageError):
                 self._give_back(number)
 
     def _submit(self) -> None:

@@ -106,7 +106,9 @@ class Processes:
 
     def kill(self, number: int) -> None:
         """Kill the process of a trial, and those that it has started; its `Lost` comes with the next events."""
-        self._slot(number).kill()
+        for slot in self._slots:
+            if slot.number == number:  # or else it is over
+                slot.kill()
 
     def close(self) -> None:
         """End all workers and remove the table's copy."""

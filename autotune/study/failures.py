@@ -20,6 +20,10 @@ CONFLICTS = ("40001", "40P01", 1020, 1205, 1213)
 DELETED = "the study was deleted while it was worked at"
 
 
+class OutOfTimeError(StorageLostError):
+    """A storage was away or locked when the time to wait for it was over: what could not be written is left."""
+
+
 def kinds_of_failure() -> tuple[type[Exception], ...]:
     """Return the errors by which databases, files and proxies fail."""
     import sqlalchemy.exc

@@ -24,7 +24,6 @@ IMPORTER = "autotune:importer"
 """Who imports the study; empty when all of it is there."""
 
 GOAL = "autotune:goal"
-LOOKS = "autotune:looks"
 ENDED = "autotune:ended"
 
 DESCRIBED_WITHIN_SECONDS = 5.0
@@ -101,14 +100,6 @@ def n_stops(study: optuna.Study) -> int:
 def ask_to_stop(study: optuna.Study) -> None:
     """Ask all who work at a study, on whatever machine, to finish the trials they run and start no more."""
     study.set_user_attr(STOPS, n_stops(study) + 1)
-
-
-def count_look(study: optuna.Study, test_name: str) -> int:
-    """Count one more look at the test rows of this name and return how many there have been."""
-    looks = dict(study.user_attrs.get(LOOKS, {}))
-    looks[test_name] = looks.get(test_name, 0) + 1
-    study.set_user_attr(LOOKS, looks)
-    return int(looks[test_name])
 
 
 def read_ended(study: optuna.Study) -> str:

@@ -6,17 +6,22 @@ the room beside, does each step in one transaction on a database, so that proces
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from optuna.distributions import BaseDistribution
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from autotune.errors import StorageError
 from autotune.study.failures import DELETED, telling_failures
-from autotune.study.owner import is_dead, this_owner
+from autotune.study.owner import is_dead, is_of_this_host, this_owner
 from autotune.study.rows import OWNER
 from autotune.study.storage import alone
 
@@ -25,6 +30,15 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+
+LEASE_SECONDS = 180.0
+"""An owner on another host that has not been heard of for so long is taken to be gone."""
+
+BEAT_SECONDS = 30.0
+"""How often an owner says that it lives."""
+
+BEAT = "autotune:beat"
+"""How often it has said so of a trial, among Optuna's own attributes of the row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +111,14 @@ class Ledger(Protocol):
     def finish(self, number: int, ending: Ending) -> bool:
         """End a trial; False where the row is no longer held here, and then nothing is written."""
 
-    def give_back(self, number: int) -> None:
-        """Leave a trial to whoever comes next: it stays RUNNING, without an owner."""
+    def give_back(self, number: int, rungs: Mapping[int, float]) -> None:
+        """Leave a trial to whoever comes next, with what it has reached: it stays RUNNING, without an owner."""
 
     def patiently(self, step: Callable[[], T]) -> T:
         """Do something with the storage that can be done twice; where it may be away for a while, wait for it."""
+
+    def wait_until(self, end: float) -> None:
+        """Wait for a storage that is away until then, on the clock of `time.time`."""
 
 
 def write_proposal(storage: BaseStorage, trial_id: int, proposal: Proposal) -> None:
@@ -146,10 +163,16 @@ class PlainLedger:
         Where the study lives.
     study_id : int
         Which one it is.
+    say : callable
+        Told a line when an owner on another host is no longer heard of.
     """
 
-    def __init__(self, storage: BaseStorage, study_id: int) -> None:
+    def __init__(self, storage: BaseStorage, study_id: int, say: Callable[[str], Any] = lambda line: None) -> None:
         self._storage = storage
+        self._say = say
+        self._heard: dict[int, tuple[tuple[str, Any], float]] = {}
+        self._missed: set[str] = set()
+        self._heart: threading.Thread | None = None
         self._study_id = study_id
         self._me = this_owner()
         self._held: dict[int, int] = {}
@@ -179,15 +202,15 @@ class PlainLedger:
             write_proposal(self._storage, self._held[number], proposal)
 
     def adopt(self, number: int) -> bool:
-        """Take over a row of a dead process of this host, or one that was given back."""
+        """Take over a row whose owner is dead, has given it back, or has not been heard of for the time of a lease."""
         with self._alone():
             trial_id = self._storage.get_trial_id_from_study_id_trial_number(self._study_id, number)
             row = self._storage.get_trial(trial_id)
-            if row.state.is_finished() or not is_dead(row.user_attrs.get(OWNER)):
+            if row.state.is_finished() or not self._is_gone(row):
                 return False
             self._storage.set_trial_user_attr(trial_id, OWNER, self._me)
-            self._held[number] = trial_id
-            return True
+        self._hold(number, trial_id)
+        return True
 
     def reach(self, number: int, rungs: Mapping[int, float]) -> None:
         """Write what is not written yet, as long as the row is held here."""
@@ -211,10 +234,11 @@ class PlainLedger:
         del self._held[number]
         return True
 
-    def give_back(self, number: int) -> None:
-        """Blank the owner, as long as it is this process."""
+    def give_back(self, number: int, rungs: Mapping[int, float]) -> None:
+        """Write what was reached and blank the owner, as long as it is this process."""
         with self._alone():
             if self._is_mine(number):
+                write_rungs(self._storage, self._held[number], rungs)
                 self._storage.set_trial_user_attr(self._held[number], OWNER, "")
         del self._held[number]
 
@@ -222,6 +246,9 @@ class PlainLedger:
         """Do it."""
         with self._telling():
             return step()
+
+    def wait_until(self, end: float) -> None:
+        """Nothing is waited for."""
 
     def _count(self) -> int:
         with self._telling():
@@ -240,8 +267,42 @@ class PlainLedger:
                 return None
             trial_id = self._storage.create_new_trial(self._study_id, row)
             number = self._storage.get_trial_number_from_id(trial_id)
-        self._held[number] = trial_id
+        self._hold(number, trial_id)
         return number
+
+    def _is_gone(self, row: FrozenTrial) -> bool:
+        """Return whether a row's owner is; one on another host is when its beat has stayed as it is, by this clock."""
+        owner = row.user_attrs.get(OWNER)
+        if not owner or is_of_this_host(owner):
+            return is_dead(owner)
+        heard, now = (owner, row.system_attrs.get(BEAT)), time.monotonic()
+        if self._heard.get(row.number, ("", 0.0))[0] != heard:
+            self._heard[row.number] = heard, now
+        silence = now - self._heard[row.number][1]
+        if silence > LEASE_SECONDS / 3 and owner not in self._missed:
+            self._missed.add(owner)
+            host = owner.partition("/")[0]
+            then = f"its trials are taken over after {LEASE_SECONDS:.0f} s"
+            self._say(f"{host} has not been heard of for {silence:.0f} s; {then}")
+        return silence > LEASE_SECONDS
+
+    def _hold(self, number: int, trial_id: int) -> None:
+        self._held[number] = trial_id
+        shared = not isinstance(self._storage, InMemoryStorage)
+        if shared and (self._heart is None or not self._heart.is_alive()):
+            self._heart = threading.Thread(target=self._keep_beating, daemon=True)
+            self._heart.start()
+
+    def _keep_beating(self) -> None:
+        """Say every so often that the owner of the held rows lives; ends when none is held."""
+        for beat in count(1):
+            time.sleep(BEAT_SECONDS)
+            if not self._held:
+                return
+            with suppress(StorageError, UpdateFinishedTrialError), self._alone():
+                for number, trial_id in list(self._held.items()):
+                    if self._is_mine(number):
+                        self._storage.set_trial_system_attr(trial_id, BEAT, beat)
 
     def _is_mine(self, number: int) -> bool:
         row = self._storage.get_trial(self._held[number])

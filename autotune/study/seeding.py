@@ -11,7 +11,8 @@ from optuna.trial import FrozenTrial
 from autotune.errors import StudyMismatchError
 from autotune.spaces.formula import FormulaError
 from autotune.spaces.space import Config, Space
-from autotune.study.identity import IDENTITY, LOOKS, SEED
+from autotune.study.identity import IDENTITY, SEED
+from autotune.study.noted import LOOKS
 from autotune.study.rows import ORIGIN, OUTCOME, OWNER, record_of
 
 if TYPE_CHECKING:

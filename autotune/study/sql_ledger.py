@@ -20,11 +20,10 @@ import optuna
 from optuna.distributions import distribution_to_json
 from optuna.trial import FrozenTrial, TrialState
 
-from autotune.errors import StorageError
 from autotune.study.databases import database_of
-from autotune.study.failures import DELETED, is_conflict, kinds_of_failure, may_pass, reason_of, unusable
-from autotune.study.ledger import Ending, Ledger, PlainLedger, Proposal, Propose
+from autotune.study.ledger import BEAT_SECONDS, LEASE_SECONDS, Ending, Ledger, PlainLedger, Proposal, Propose
 from autotune.study.owner import is_dead, is_of_this_host, this_owner
+from autotune.study.patience import Patience
 from autotune.study.rows import OWNER
 
 if TYPE_CHECKING:
@@ -35,15 +34,6 @@ T = TypeVar("T")
 
 TESTED = "5."
 """Versions of Optuna whose tables are known; with any other, the plain ledger is used."""
-
-LEASE_SECONDS = 180.0
-"""An owner on another host that has not been heard of for so long is taken to be gone."""
-
-BEAT_SECONDS = 30.0
-"""How often an owner says that it lives."""
-
-OUTAGE_SECONDS = 600.0
-"""How long a database may be away before the run ends."""
 
 
 class SqlLedger:
@@ -65,7 +55,7 @@ class SqlLedger:
         self._storage = storage
         self._study_id = study_id
         self._me = this_owner()
-        self._say = say
+        self._patience = Patience(say)
         self._studies = models.StudyModel.__table__
         self._trials = models.TrialModel.__table__
         self._params = models.TrialParamModel.__table__
@@ -80,7 +70,7 @@ class SqlLedger:
         self._open: set[int] = set()
         self._last = -1
         self._heart: threading.Thread | None = None
-        self._is_lost = False
+        self._leaving: dict[int, Mapping[int, float]] = {}
 
     def news(self) -> Sequence[FrozenTrial]:
         """Return the rows that are new or may have changed since the last call, by number; not those held here."""
@@ -180,17 +170,21 @@ class SqlLedger:
             self._open.add(trial_id)
         return kept
 
-    def give_back(self, number: int) -> None:
-        """Blank the owner, as long as it is this process."""
+    def give_back(self, number: int, rungs: Mapping[int, float]) -> None:
+        """Write what was reached and blank the owner; while the database is away, whatever beats tries again."""
         trial_id = self._held.pop(number)
         self._open.add(trial_id)
+        self._leaving[trial_id] = rungs
+        self.patiently(self._leave)
 
-        def blank() -> None:
+    def _leave(self) -> None:
+        """Blank the owner of the rows that were given back, as long as it is this process."""
+        for trial_id, rungs in list(self._leaving.items()):
             with self._storage.engine.begin() as connection:
                 if self._look(connection, trial_id) == (TrialState.RUNNING, self._me):
+                    self._add_rungs(connection, trial_id, rungs)
                     self._set_owner(connection, trial_id, "")
-
-        self.patiently(blank)
+            self._leaving.pop(trial_id, None)
 
     def _count(self, connection: Connection | None = None) -> int:
         from sqlalchemy import func, select
@@ -329,6 +323,8 @@ class SqlLedger:
     def _beat(self, connection: Connection, trial_ids: Sequence[int]) -> None:
         from sqlalchemy import func
 
+        if not trial_ids:
+            return
         of_these = self._heartbeats.c.trial_id.in_(trial_ids)
         beaten = connection.execute(self._heartbeats.update().where(of_these).values(heartbeat=func.now())).rowcount
         if beaten < len(trial_ids):
@@ -342,41 +338,25 @@ class SqlLedger:
             self._heart.start()
 
     def _keep_beating(self) -> None:
-        """Say every so often that the owner of the held rows lives; ends when none is held."""
+        """Say every so often that the owner of the held rows lives; ends when none is held or to be given back."""
         import sqlalchemy.exc
 
         while True:
             time.sleep(BEAT_SECONDS)
-            held = list(self._held.values())
-            if not held:
+            if not (self._held or self._leaving):
                 return
-            with suppress(sqlalchemy.exc.SQLAlchemyError), self._storage.engine.begin() as connection:
-                self._beat(connection, held)
+            with suppress(sqlalchemy.exc.SQLAlchemyError):
+                self._leave()
+                with self._storage.engine.begin() as connection:
+                    self._beat(connection, list(self._held.values()))
 
     def patiently(self, step: Callable[[], T]) -> T:
         """Do a step, and again after a while as long as the database is away: each step can be done twice."""
-        import sqlalchemy.exc
+        return self._patience.do(step)
 
-        started, pause, told = time.monotonic(), 0.1, False
-        while True:
-            try:
-                done = step()
-            except (sqlalchemy.exc.NoResultFound, KeyError):
-                raise StorageError(DELETED) from None
-            except kinds_of_failure() as error:
-                if self._is_lost or not may_pass(error) or time.monotonic() - started > OUTAGE_SECONDS:
-                    self._is_lost = True  # what is given back on the way out does not wait once more
-                    raise unusable(error) from None
-                if not (told or is_conflict(error)):
-                    minutes = f"{OUTAGE_SECONDS / 60:.0f} minutes"
-                    self._say(f"the storage is away ({reason_of(error)}); trying again for up to {minutes}")
-                    told = True
-                time.sleep(pause)
-                pause = min(5.0, 2 * pause)
-            else:
-                if told:
-                    self._say("the storage is back")
-                return done
+    def wait_until(self, end: float) -> None:
+        """Wait for a database that is away until then, on the clock of `time.time`."""
+        self._patience.until = end
 
 
 def _now() -> datetime:
@@ -389,4 +369,4 @@ def ledger_of(study: optuna.Study, say: Callable[[str], Any]) -> Ledger:
     database = database_of(study._storage)
     if database is not None and optuna.__version__.startswith(TESTED):
         return SqlLedger(database, study._study_id, say)
-    return PlainLedger(study._storage, study._study_id)
+    return PlainLedger(study._storage, study._study_id, say)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,8 @@ from autotune.study.file_systems import network_file_system
 if TYPE_CHECKING:
     import sqlalchemy
 
-BUSY_SECONDS = 60
-"""How long a process waits for another one's transaction."""
+BUSY_SECONDS = ContextVar("busy_seconds", default=60.0)
+"""How long a transaction that is begun waits for another one's."""
 
 
 def open_sqlite(url: str, *, reading: bool) -> RDBStorage:
@@ -54,7 +55,7 @@ def open_sqlite(url: str, *, reading: bool) -> RDBStorage:
         raise StorageError("the SQLite file cannot be written", str(path), f"chmod u+w {locked}, or another file")
     if not has_tables:
         _create_tables(url, path)
-    storage = connect(url, {"connect_args": {"timeout": BUSY_SECONDS}}, has_tables=True)
+    storage = connect(url, {"connect_args": {"timeout": BUSY_SECONDS.get()}}, has_tables=True)
     _use_immediate_transactions(storage.engine)
     OPENED.add(storage)
     return storage
@@ -90,7 +91,7 @@ def _has_tables(path: Path) -> bool:
     if not path.exists() or not path.stat().st_size or _lock_of(path).exists():  # the lock is there until all is made
         return False
     try:
-        with closing(sqlite3.connect(_to_be_read(path), uri=True, timeout=BUSY_SECONDS)) as connection:
+        with closing(sqlite3.connect(_to_be_read(path), uri=True, timeout=BUSY_SECONDS.get())) as connection:
             rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name")
             tables = [name for (name,) in rows if not name.startswith("sqlite_")]
             columns = [row[1] for row in connection.execute("PRAGMA table_info(studies)")]
@@ -135,7 +136,7 @@ def _create_tables(url: str, path: Path) -> None:
             fcntl.flock(handle, fcntl.LOCK_EX)
         except ImportError:  # Windows has no flock: the first process to come creates the tables
             pass
-        connect(url, {"connect_args": {"timeout": BUSY_SECONDS}}).engine.dispose()
+        connect(url, {"connect_args": {"timeout": BUSY_SECONDS.get()}}).engine.dispose()
     lock.unlink(missing_ok=True)
 
 
@@ -146,11 +147,16 @@ def _use_immediate_transactions(engine: sqlalchemy.Engine) -> None:
     @event.listens_for(engine, "connect")
     def set_pragmas(connection: Any, _: Any) -> None:
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={BUSY_SECONDS * 1000}"):
+        for pragma in (_busy_timeout(), "journal_mode=WAL", "synchronous=NORMAL"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Any) -> None:
+        connection.exec_driver_sql(f"PRAGMA {_busy_timeout()}")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     engine.dispose()
+
+
+def _busy_timeout() -> str:
+    return f"busy_timeout={int(1000 * BUSY_SECONDS.get())}"

@@ -16,10 +16,12 @@ from optuna.trial import FrozenTrial, TrialState
 from autotune.spaces.space import Config, Space
 from autotune.study.claims import Claim, Running
 from autotune.study.drafting import Drafter
+from autotune.study.failures import OutOfTimeError
 from autotune.study.gain import is_due, regret_bound
-from autotune.study.identity import count_look, n_stops, set_ended
+from autotune.study.identity import n_stops, set_ended
 from autotune.study.ledger import Ending, Proposal
 from autotune.study.memory import Memory
+from autotune.study.noted import baseline_of, count_look, set_baseline
 from autotune.study.owner import is_dead, is_of_this_host
 from autotune.study.records import TrialRecord
 from autotune.study.rows import CONSTRAINT, DEATHS, ORIGIN, OUTCOME, OWNER, record_of
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
     from autotune.curve import Evaluation, Progress
 
-BASELINE = "autotune:baseline"
 STALE_SECONDS = 1.0
 """How old what is known of other processes' trials may be, and how long a rung may wait to be written."""
 
@@ -244,9 +245,12 @@ class TuningStudy:
     def give_back(self, number: int) -> None:
         """Leave a trial to whoever comes next: it stays RUNNING, without an owner."""
         running = self._running.pop(number)
-        self._ledger.reach(number, running.unwritten)
-        self._ledger.give_back(number)
+        self._ledger.give_back(number, running.unwritten)
         self._merge()
+
+    def wait_until(self, end: float) -> None:
+        """Wait for a storage that is away or locked until then, on the clock of `time.time`; -inf: never."""
+        self._ledger.wait_until(end)
 
     def records(self) -> tuple[TrialRecord, ...]:
         """Return what the study holds, in the order of the trials' numbers."""
@@ -265,8 +269,10 @@ class TuningStudy:
         return self._gain[1]
 
     def look(self, test_name: str) -> int:
-        """Count one more look at the test rows of this name and return how many there have been."""
-        return self._ledger.patiently(partial(count_look, self.optuna, test_name))
+        """Count one more look at the test rows of this name and return how many there have been; 0 where none knows."""
+        with suppress(OutOfTimeError):
+            return self._ledger.patiently(partial(count_look, self.optuna, test_name))
+        return 0
 
     def note_begin(self) -> None:
         """Write that a search goes on."""
@@ -295,19 +301,14 @@ class TuningStudy:
 
     def set_baseline(self, score: float) -> None:
         """Store the score that failed trials are told with."""
-
-        def store() -> None:
-            if BASELINE not in self.optuna.user_attrs:
-                self.optuna.set_user_attr(BASELINE, score)
-
-        self._ledger.patiently(store)
+        self._ledger.patiently(partial(set_baseline, self.optuna, score))
 
     def _score_of_failures(self) -> float:
         """Return the baseline's score; without a baseline, the worst score that is known."""
         seen = self._memory.shown_records()
         known = [record.score for record in seen if record.state == "complete" and record.score is not None]
         worst = min(known, default=0.0) if self.maximize else max(known, default=0.0)
-        return self._ledger.patiently(lambda: float(self.optuna.user_attrs.get(BASELINE, worst)))
+        return self._ledger.patiently(partial(baseline_of, self.optuna, worst))
 
     def _merge(self, older_than: float = 0.0) -> None:
         """Take over what other processes have written, if what is known is older than so many seconds."""

@@ -19,6 +19,7 @@ import autotune
 from autotune.cli import main
 from autotune.errors import StorageError
 from autotune.study.journal import JournalStudies
+from autotune.study.ledger import PlainLedger, Proposal
 from autotune.study.owner import this_owner
 from autotune.study.storage import open_storage, study_names
 
@@ -265,3 +266,24 @@ def test_a_full_disk_leaves_whole_lines_and_the_study_goes_on_once_there_is_spac
         assert [record.number for record in records] == list(range(60))
         assert {record.state for record in records} == {"complete"}
         assert [each.name for each in folder.iterdir()] == ["study.journal"]
+
+
+def test_a_trial_of_another_host_is_taken_over_when_that_is_not_heard_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("autotune.study.ledger.BEAT_SECONDS", 0.1)
+    monkeypatch.setattr("autotune.study.ledger.LEASE_SECONDS", 2.0)
+    study, lines = optuna.create_study(storage=open_storage(tmp_path / "s.journal")), []
+    far = PlainLedger(open_storage(tmp_path / "s.journal"), study._study_id)
+    far._me = f"not-{socket.gethostname()}/1/1.0"
+    assert far.claim(lambda number: Proposal({}, {}), None) == 0
+    here = PlainLedger(study._storage, study._study_id, lines.append)
+    until = time.monotonic() + 3
+    while time.monotonic() < until:
+        assert not here.adopt(0), "it beats"
+        time.sleep(0.1)
+    far._held.clear()  # as if it were gone
+    while not here.adopt(0):
+        assert time.monotonic() < until + 20
+        time.sleep(0.1)
+    assert f"not-{socket.gethostname()} has not been heard of" in lines[-1]

@@ -121,7 +121,7 @@ def test_what_was_given_back_is_adopted_by_one_only(study: optuna.Study) -> None
     here, there, third = ledger(study), ledger(study), ledger(study)
     here.claim(propose, None)
     assert not there.adopt(0), "its owner lives"
-    here.give_back(0)
+    here.give_back(0, {})
     assert there.adopt(0) and not third.adopt(0)
     assert there.finish(0, OVER)
     assert not third.adopt(0), "it is over"
@@ -213,7 +213,7 @@ def test_processes_adopt_each_trial_once(storage: str) -> None:
     here = ledger(study)
     for number in range(30):
         here.claim(propose, None)
-        here.give_back(number)
+        here.give_back(number, {})
     context = multiprocessing.get_context("spawn")
     adopted = context.Queue()
     words = (storage, study.study_name, 30, adopted)
@@ -245,12 +245,12 @@ def test_a_server_that_never_came_back_is_not_waited_for_again(server: Server, m
     here = ledger(study, say=lines.append)
     here.claim(propose, None), here.claim(propose, None)
     server.stop()
-    monkeypatch.setattr("autotune.study.sql_ledger.OUTAGE_SECONDS", 1.0)
+    monkeypatch.setattr("autotune.study.patience.OUTAGE_SECONDS", 1.0)
     with pytest.raises(StorageError, match="cannot be used any more"):
         here.finish(0, OVER)
-    monkeypatch.setattr("autotune.study.sql_ledger.OUTAGE_SECONDS", 600.0)
+    monkeypatch.setattr("autotune.study.patience.OUTAGE_SECONDS", 600.0)
     with pytest.raises(StorageError, match="cannot be used any more"):
-        here.give_back(1)  # would wait ten minutes
+        here.give_back(1, {})  # would wait ten minutes
     server.start()
     assert len(lines) == 1
 

@@ -1,0 +1,105 @@
+"""Waiting for a database that is away or locked: as long as there is time, and no longer."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from autotune.errors import StorageError
+from autotune.study.failures import (
+    DELETED,
+    OutOfTimeError,
+    is_conflict,
+    kinds_of_failure,
+    may_pass,
+    reason_of,
+    unusable,
+)
+from autotune.study.sqlite_file import BUSY_SECONDS
+
+T = TypeVar("T")
+
+OUTAGE_SECONDS = 600.0
+"""How long a database may be away before the run ends."""
+
+LEAST_SECONDS = 1.0
+"""How long a step is tried in any case: what is told at the very deadline may have to wait for others."""
+
+BRIEFLY = 2.0, 0.2
+"""How long SQLite itself waits for another one's transaction, at most: while there is time, and when there is none."""
+
+
+class Patience:
+    """Does steps of a database that can be done twice, again and again while it is away.
+
+    Parameters
+    ----------
+    say : callable
+        Told a line when the database is away, and when it is back.
+
+    Attributes
+    ----------
+    until : float
+        On the clock of `time.time`: when waiting ends; minus infinity where each step is tried once.
+    """
+
+    def __init__(self, say: Callable[[str], Any]) -> None:
+        self.until = math.inf
+        self._say = say
+        self._is_lost = False
+
+    def do(self, step: Callable[[], T]) -> T:
+        """Do a step, and again after a while as long as the database is away.
+
+        Raises
+        ------
+        OutOfTimeError
+            When it still is when waiting ends.
+        StorageLostError
+            When it fails for good.
+        """
+        import sqlalchemy.exc
+
+        started, pause, told = time.time(), 0.1, False
+        while True:
+            try:
+                done = self._try(step)
+            except (sqlalchemy.exc.NoResultFound, KeyError):
+                raise StorageError(DELETED) from None
+            except kinds_of_failure() as error:
+                self._check(error, started)
+                if not (told or is_conflict(error)):
+                    self._say(f"the storage is away ({reason_of(error)}); trying again for up to {self._longest()}")
+                    told = True
+                time.sleep(pause)
+                pause = min(5.0, 2 * pause, max(0.1, self.until - time.time()))
+            else:
+                if told:
+                    self._say("the storage is back")
+                return done
+
+    def _try(self, step: Callable[[], T]) -> T:
+        most, least = BRIEFLY
+        token = BUSY_SECONDS.set(least if self._is_lost else min(most, max(least, self._left())))
+        try:
+            return step()
+        finally:
+            BUSY_SECONDS.reset(token)
+
+    def _check(self, error: Exception, started: float) -> None:
+        """Raise what ends the waiting; what is given back on the way out does not wait once more."""
+        if self._is_lost or not may_pass(error) or time.time() - started > OUTAGE_SECONDS:
+            self._is_lost = True
+            raise unusable(error) from None
+        if self._left() == -math.inf or time.time() > max(self.until, started + LEAST_SECONDS):
+            self.until = -math.inf
+            raise OutOfTimeError(f"the storage is still away ({reason_of(error)})") from None
+
+    def _left(self) -> float:
+        return self.until - time.time()
+
+    def _longest(self) -> str:
+        left = max(LEAST_SECONDS, self._left())
+        return f"{OUTAGE_SECONDS / 60:.0f} minutes" if left > OUTAGE_SECONDS else f"{left:.0f} s"
