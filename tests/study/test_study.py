@@ -15,11 +15,12 @@ from autotune.curve import Evaluation, Progress
 from autotune.errors import StudyMismatchError, UnknownNameError
 from autotune.spaces.params import Choice, Float
 from autotune.spaces.space import Config, Space
+from autotune.study.noted import BASELINE
 from autotune.study.opening import open_study, read_records, stored_seed
 from autotune.study.rows import CONFIG, OWNER
 from autotune.study.storage import open_storage
 from autotune.study.strategies import PRUNERS, find_pruner, find_sampler, trial_seed
-from autotune.study.study import BASELINE, STALE_SECONDS, TuningStudy
+from autotune.study.study import STALE_SECONDS, TuningStudy
 
 SPACE = Space({"linear": {"C": Float(0.1, 10.0, log=True)}}, starts=[Config("linear", {"C": 5.0})])
 IDENTITY = {"space": "linear 1", "table": "2", "target": "y (binary)", "metric": "roc_auc", "folds": "default"}
