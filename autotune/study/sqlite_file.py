@@ -22,13 +22,13 @@ BUSY_SECONDS = ContextVar("busy_seconds", default=60.0)
 """How long a transaction that is begun waits for another one's."""
 
 
-def open_sqlite(url: str, *, reading: bool) -> RDBStorage:
+def open_sqlite(storage: str, *, reading: bool) -> RDBStorage:
     """Open a SQLite file with a write-ahead log and immediate transactions, so that processes can share it.
 
     Parameters
     ----------
-    url : str
-        Its URL.
+    storage : str
+        Its URL, or its path.
     reading : bool
         Whether a file that cannot be written will do, and none is to be made.
 
@@ -37,8 +37,9 @@ def open_sqlite(url: str, *, reading: bool) -> RDBStorage:
     StorageError
         When the path is no place for a study, when the file is none, or is another program's.
     """
-    path = sqlite_path(url)
+    path = sqlite_path(storage)
     assert path is not None
+    url = storage if "://" in storage else _url_of(path)
     check_place(path, "SQLite file")
     kind = network_file_system(path)
     if kind is not None:
@@ -50,15 +51,15 @@ def open_sqlite(url: str, *, reading: bool) -> RDBStorage:
     has_tables = _has_tables(path)
     if not _can_be_written(path):
         if reading and has_tables:
-            return connect(f"sqlite:///{_to_be_read(path)}&uri=true", {}, has_tables=True)
+            return connect(_uri_url(_to_be_read(path)), {}, has_tables=True)
         locked = path if os.access(path.parent, os.W_OK) else path.parent
         raise StorageError("the SQLite file cannot be written", str(path), f"chmod u+w {locked}, or another file")
     if not has_tables:
         _create_tables(url, path)
-    storage = connect(url, {"connect_args": {"timeout": BUSY_SECONDS.get()}}, has_tables=True)
-    _use_immediate_transactions(storage.engine)
-    OPENED.add(storage)
-    return storage
+    opened = connect(url, {"connect_args": {"timeout": BUSY_SECONDS.get()}}, has_tables=True)
+    _use_immediate_transactions(opened.engine)
+    OPENED.add(opened)
+    return opened
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -74,6 +75,20 @@ def sqlite_path(url: str) -> Path | None:
     if not url.startswith("sqlite"):
         return None
     return Path(url.partition(":///")[2].partition("?")[0])
+
+
+def _url_of(path: Path) -> str:
+    """Return the URL of a path, where a question mark or a percent sign is one."""
+    return _uri_url(path.absolute().as_uri()) if set("?%") & set(str(path)) else f"sqlite:///{path}"
+
+
+def _uri_url(uri: str) -> str:
+    """Return the URL of a file that SQLite is to open by its URI."""
+    from sqlalchemy import URL
+
+    database, _, query = uri.partition("?")
+    words = dict(word.split("=") for word in query.split("&") if word)
+    return URL.create("sqlite", database=database, query={**words, "uri": "true"}).render_as_string()
 
 
 def check_place(path: Path, kind: str) -> None:

@@ -88,6 +88,5 @@ def _open(storage: str, reading: bool) -> BaseStorage:
         from autotune.study.proxy import open_proxy
 
         return open_proxy(storage)
-    if "://" not in storage:
-        storage = f"sqlite:///{storage}"
-    return open_sqlite(storage, reading=reading) if storage.startswith("sqlite") else open_database(storage)
+    is_file = "://" not in storage or storage.startswith("sqlite")
+    return open_sqlite(storage, reading=reading) if is_file else open_database(storage)

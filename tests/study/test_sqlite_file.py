@@ -185,3 +185,12 @@ def test_a_network_file_system_is_refused_with_the_reason(
     assert not any((tmp_path / "far").iterdir())
     open_storage(tmp_path / "study.db")
     open_storage(tmp_path / "near" / "study.journal")
+
+
+@pytest.mark.parametrize("name", ["what?.db", "100%41.db", "a?b=c&d.db", "{x}%.db"])
+def test_a_path_means_the_file_of_that_name(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    optuna.create_study(storage=open_storage(name), study_name="here")
+    assert (tmp_path / name).is_file()
+    assert {path.name.removesuffix("-wal").removesuffix("-shm") for path in tmp_path.iterdir()} == {name}
+    assert study_names(open_storage(tmp_path / name, reading=True)) == ["here"]
