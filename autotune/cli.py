@@ -60,9 +60,23 @@ class _Tune(click.Group):
             click.echo(f"error: {error}", err=True)
             failed = isinstance(error, StudyError | PlugInError) and type(error) is not StorageError
             context.exit(FAILED if failed else WRONG)
+        except _failures_of_storages() as error:
+            from autotune.study.failures import unusable
+
+            click.echo(f"error: {unusable(error)}", err=True)
+            context.exit(FAILED)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             context.exit(INTERRUPTED)
+
+
+def _failures_of_storages() -> tuple[type[Exception], ...]:
+    """Return the errors by which databases fail, of the packages that are loaded."""
+    if "optuna" not in sys.modules:
+        return ()
+    from autotune.study.failures import kinds_of_failure
+
+    return tuple(kind for kind in kinds_of_failure() if kind is not OSError)
 
 
 @click.group(cls=_Tune, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -44,6 +44,11 @@ def telling_failures() -> Iterator[None]:
 
 def unusable(error: Exception) -> StorageLostError:
     """Return the error that ends a run."""
+    import sqlalchemy.exc
+
+    if isinstance(_database_error(error), sqlalchemy.exc.DataError | sqlalchemy.exc.IntegrityError):
+        hint = "another storage, such as PostgreSQL or a SQLite file, or shorter texts and names that differ in more"
+        return StorageLostError(f"this database does not take what is to be written: {reason_of(error)}", None, hint)
     hint = "all that was told is kept: run the same command again when this is mended"
     return StorageLostError(f"the storage cannot be used any more: {reason_of(error)}", None, hint)
 

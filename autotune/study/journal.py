@@ -184,6 +184,8 @@ class _Lock:
 
     def __enter__(self) -> None:
         seen, since, pause = None, time.monotonic(), 0.001
+        if self._path.is_dir():
+            raise StorageError("a folder is in the place of the journal's lock", str(self._path), "move it away")
         while not self._take():
             state = self._look()
             if state != seen:

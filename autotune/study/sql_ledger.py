@@ -25,6 +25,7 @@ from autotune.study.ledger import BEAT_SECONDS, LEASE_SECONDS, Ending, Ledger, P
 from autotune.study.owner import is_dead, is_of_this_host, this_owner
 from autotune.study.patience import Patience
 from autotune.study.rows import OWNER
+from autotune.study.sqlite_file import FileInPlace
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -66,6 +67,7 @@ class SqlLedger:
         self._heartbeats = models.TrialHeartbeatModel.__table__
         self._value_type = models.TrialValueModel.TrialValueType.FINITE
         self._rung_type = models.TrialIntermediateValueModel.TrialIntermediateValueType.FINITE
+        self._file = FileInPlace(storage.engine.url)
         self._held: dict[int, int] = {}
         self._open: set[int] = set()
         self._last = -1
@@ -91,6 +93,7 @@ class SqlLedger:
             if proposal is None:
                 self.patiently(self._check_study)
                 continue
+            self._file.check()
             trial_id = self.patiently(partial(self._insert, number, proposal))
             if trial_id is not None:
                 self._hold(number, trial_id)
@@ -156,6 +159,7 @@ class SqlLedger:
         trial_id = self._held[number]
 
         def end() -> bool:
+            self._file.check()
             with self._storage.engine.begin() as connection:
                 state, owner = self._look(connection, trial_id)
                 if owner != self._me:
@@ -187,13 +191,15 @@ class SqlLedger:
             self._leaving.pop(trial_id, None)
 
     def _count(self, connection: Connection | None = None) -> int:
+        """Return the number of the next row."""
         from sqlalchemy import func, select
 
         if connection is None:
             with self._storage.engine.connect() as connection:
                 return self._count(connection)
-        rows = select(func.count()).where(self._trials.c.study_id == self._study_id)
-        return int(connection.execute(rows).scalar_one())
+        last = select(func.max(self._trials.c.number)).where(self._trials.c.study_id == self._study_id)
+        number = connection.execute(last).scalar_one()
+        return 0 if number is None else int(number) + 1
 
     def _check_study(self) -> None:
         """See that the study is still there."""

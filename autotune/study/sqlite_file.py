@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from optuna.storages import RDBStorage
 
-from autotune.errors import StorageError
+from autotune.errors import StorageError, StorageLostError
 from autotune.study.databases import OPENED, connect
 from autotune.study.file_systems import network_file_system
 
@@ -175,3 +175,32 @@ def _use_immediate_transactions(engine: sqlalchemy.Engine) -> None:
 
 def _busy_timeout() -> str:
     return f"busy_timeout={int(1000 * BUSY_SECONDS.get())}"
+
+
+class FileInPlace:
+    """A SQLite file that is to stay where it is: one that is moved or removed takes in what is written, and is lost.
+
+    Parameters
+    ----------
+    url : sqlalchemy.URL
+        The database; of others than SQLite nothing is checked.
+    """
+
+    def __init__(self, url: sqlalchemy.URL) -> None:
+        self._path = url.database if url.get_backend_name() == "sqlite" else None
+        self._found = self._look()
+
+    def check(self) -> None:
+        """Raise a StorageLostError when the file is not there any more, or another one is."""
+        if self._look() != self._found:
+            hint = "put it back, with its -wal file, and run the same command again"
+            raise StorageLostError("the SQLite file was moved or removed while it was worked at", self._path, hint)
+
+    def _look(self) -> tuple[int, int] | None:
+        if not self._path:
+            return None
+        try:
+            found = Path(self._path).stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino

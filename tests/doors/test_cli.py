@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 from types import SimpleNamespace
@@ -462,3 +464,12 @@ def test_a_password_in_the_url_of_the_storage_is_never_printed(
     monkeypatch.setattr("autotune.api.tune_with", interrupted)
     result = tune("run", "cancer.csv", "--target", "diagnosis", "--storage", url)
     assert result.exit_code == 130 and "hush" not in result.output and "ann:***@db" in result.output
+
+
+def test_a_database_that_is_damaged_is_no_traceback(cancer: Path, elsewhere: None) -> None:
+    tune("run", str(cancer), "--target", "diagnosis", "--space", "linear", "--n-trials", "1")
+    with closing(sqlite3.connect("autotune.db")) as connection:
+        connection.execute("DROP TABLE trial_user_attributes")
+        connection.commit()
+    result = tune("status")
+    assert result.exit_code == 1 and "error: the storage cannot be used any more: no such table" in result.stderr

@@ -22,6 +22,7 @@ from servers import MariaDBServer, PostgresServer, Server, why_no_mariadb, why_n
 from sqlalchemy import text
 
 import autotune
+from autotune import Float
 from autotune.errors import StorageError
 from autotune.study.databases import database_of
 from autotune.study.ledger import Ending, Ledger, PlainLedger, Proposal
@@ -201,11 +202,12 @@ def test_an_attribute_that_is_too_long_is_an_error_and_is_not_cut(mariadb: Maria
     assert here.claim(propose, None) == 0
 
 
-def adopt_many(where: Any, name: str, n: int, adopted: Any) -> None:
+def adopt_many(where: Any, name: str, n: int, adopted: Any, all_are_done: Any) -> None:
     here = ledger(optuna.load_study(storage=open_storage(where), study_name=name))
     for number in range(n):
         if here.adopt(number):
             adopted.put(number)
+    all_are_done.wait(120)  # what a dead process holds may be taken over again
 
 
 def test_processes_adopt_each_trial_once(storage: str) -> None:
@@ -216,7 +218,7 @@ def test_processes_adopt_each_trial_once(storage: str) -> None:
         here.give_back(number, {})
     context = multiprocessing.get_context("spawn")
     adopted = context.Queue()
-    words = (storage, study.study_name, 30, adopted)
+    words = (storage, study.study_name, 30, adopted, context.Barrier(3))
     processes = [context.Process(target=adopt_many, args=words) for _ in range(3)]
     for process in processes:
         process.start()
@@ -357,3 +359,27 @@ def test_a_study_that_is_deleted_meanwhile_ends_the_work_with_an_error(study: op
     for step in (lambda: here.finish(0, OVER), here.news, lambda: here.claim(propose, None)):
         with pytest.raises(StorageError, match="the study was deleted while it was worked at"):
             step()
+
+
+def test_a_file_that_is_moved_while_it_is_worked_at_takes_nothing_in(tmp_path: Path) -> None:
+    study = optuna.create_study(storage=open_storage(tmp_path / "s.db"))
+    here = ledger(study)
+    here.claim(propose, None)
+    (tmp_path / "s.db").rename(tmp_path / "t.db")
+    with pytest.raises(StorageError, match="moved or removed"):
+        here.finish(0, OVER)
+    with pytest.raises(StorageError, match="moved or removed"):
+        here.claim(propose, None)
+
+
+def test_a_row_that_somebody_has_deleted_stops_nobody(tmp_path: Path) -> None:
+    found = autotune.optimize(abs_x, {"x": Float(0, 1)}, storage=tmp_path / "s.db", study_name="s", n_trials=4)
+    with found.study._storage._backend.engine.begin() as connection:  # type: ignore[union-attr]
+        for table in ("trial_user_attributes", "trial_params", "trial_values", "trials"):
+            connection.execute(text(f"DELETE FROM {table} WHERE trial_id = 3"))
+    again = autotune.optimize(abs_x, {"x": Float(0, 1)}, storage=tmp_path / "s.db", study_name="s", n_trials=6)
+    assert [record.number for record in again.records if record.state == "complete"] == [0, 1, 3, 4, 5]
+
+
+def abs_x(params: Any) -> float:
+    return abs(float(params["x"]))
