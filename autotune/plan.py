@@ -247,6 +247,10 @@ def _choice_notes(settings: Settings, metric: Metric) -> tuple[str, ...]:
         notes.append(
             f"n_jobs={settings.n_jobs} is more than the {available_cores()} cores: {available_cores()} are used"
         )
+    clock = settings.timeout is not None
+    if (clock or settings.n_jobs != 1) and not settings.deterministic:
+        why = " and ".join(["the deadline"] * clock + ["which of the jobs is over first"] * (settings.n_jobs != 1))
+        notes.append(f"another run may try other configurations: that depends on {why}")
     return tuple(notes)
 
 

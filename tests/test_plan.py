@@ -331,3 +331,18 @@ def test_no_column_to_learn_from() -> None:
 def test_settings_are_kept() -> None:
     assert isinstance(plan_of(n_trials=3).settings, Settings)
     assert plan_of(n_trials=3).settings.n_trials == 3
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ({"n_trials": 3}, None),
+        ({"n_trials": 3, "n_jobs": 2}, "which of the jobs is over first"),
+        ({"timeout": 60}, "the deadline"),
+        ({"timeout": 60, "n_jobs": 2}, "the deadline and which of the jobs is over first"),
+        ({"n_trials": 3, "n_jobs": 2, "deterministic": True}, None),
+    ],
+)
+def test_what_cannot_be_repeated_is_said(words: dict[str, Any], why: str | None) -> None:
+    said = [note for note in plan_of(**words).notes if note.startswith("another run may")]
+    assert said == ([f"another run may try other configurations: that depends on {why}"] if why else [])

@@ -85,6 +85,10 @@ def open_study(
             describe(study, identity, seed, versions, setup)
         except optuna.exceptions.DuplicatedStudyError:
             study = optuna.load_study(storage=storage, study_name=name)
+            stored = storage.get_study_name_from_id(study._study_id)
+            if stored != name:  # MySQL takes upper and lower case for the same
+                problem = f"this database takes the name {name!r} for that of the study {stored!r}"
+                raise StudyMismatchError(problem, "study_name", f"{stored!r}, or another one") from None
             if len(study.directions) > 1:
                 raise StudyMismatchError(
                     "the study has several objectives", f"study {name!r}", "another study_name"

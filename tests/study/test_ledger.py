@@ -23,7 +23,7 @@ from sqlalchemy import text
 
 import autotune
 from autotune import Float
-from autotune.errors import StorageError
+from autotune.errors import StorageError, StudyMismatchError
 from autotune.study.databases import database_of
 from autotune.study.ledger import Ending, Ledger, PlainLedger, Proposal
 from autotune.study.rows import OWNER
@@ -383,3 +383,10 @@ def test_a_row_that_somebody_has_deleted_stops_nobody(tmp_path: Path) -> None:
 
 def abs_x(params: Any) -> float:
     return abs(float(params["x"]))
+
+
+def test_a_name_that_differs_in_case_alone_joins_no_other_study(mariadb: MariaDBServer) -> None:
+    words: dict[str, Any] = {"storage": mariadb.url, "n_trials": 1, "random_state": 0}
+    autotune.optimize(abs_x, {"x": Float(0, 1)}, study_name="Churn", **words)
+    with pytest.raises(StudyMismatchError, match="takes the name 'churn' for that of the study 'Churn'"):
+        autotune.optimize(abs_x, {"x": Float(0, 1)}, study_name="churn", **words)
