@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from autotune.study.records import TrialRecord
+from autotune.study.records import TrialRecord, show_states
 
 
 class Countdown:
@@ -63,8 +63,8 @@ class Countdown:
 
     def summary(self) -> str:
         """Return what came of the trials of this search."""
-        states = ", ".join(f"{count} {state}" for state, count in self.states.items())
-        return f"{self.states.total()} trials in {show_time(time.time() - self._started)}: {states}"
+        in_time = f"in {show_time(time.time() - self._started)}"
+        return f"{self.states.total()} trials {in_time}: {show_states(self.states)}"
 
 
 def show_time(seconds: float) -> str:

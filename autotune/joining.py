@@ -19,6 +19,7 @@ from autotune.settings import Settings, parse_duration
 from autotune.setup import OF_A_CALL, settings_of
 from autotune.study.identity import read_goal, read_setup, stored_batch
 from autotune.study.opening import finished_by_this_process, load_study, summary
+from autotune.study.records import show_states
 from autotune.study.rows import records_of
 from autotune.study.storage import open_storage, storage_file, study_names
 from autotune.tuning import cross_validated_baseline, join, opening_of, place_of, search
@@ -26,6 +27,8 @@ from autotune.watcher import Silent, Watcher
 
 if TYPE_CHECKING:
     import optuna
+
+NO_TRIALS = "no trials"
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,8 @@ class Contribution:
 
     def __str__(self) -> str:
         best = "" if self.best_score is None else f"; best: trial {self.best_trial}, {self.best_score:.5g}"
-        lines = [f"{self.study_name}: {_counted(self.here)} here, in {self.seconds:.1f} s"]
-        lines.append(f"it holds {_counted(self.trials)}{best}")
+        lines = [f"{self.study_name}: {show_states(self.here) or NO_TRIALS} here, in {self.seconds:.1f} s"]
+        lines.append(f"it holds {show_states(self.trials) or NO_TRIALS}{best}")
         return "\n".join([*lines, *(f"- {note}" for note in self.notes)])
 
 
@@ -278,7 +281,3 @@ def _failure_notes(study: optuna.Study) -> tuple[str, ...]:
     if not failures or len(failures) < len(records):
         return ()
     return (f"all {len(failures)} finished trials failed, the first with: {failures[0].reason}",)
-
-
-def _counted(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{count} {state}" for state, count in counts.items()) or "no trials"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -25,7 +26,7 @@ from autotune.spaces.catalog import find_space
 from autotune.spaces.space import Space
 from autotune.study.identity import Goal, batch_identity, set_goal, set_setup
 from autotune.study.opening import open_study
-from autotune.study.records import TrialRecord, leaderboard
+from autotune.study.records import TrialRecord, leaderboard, show_states
 from autotune.study.seeding import begun_with
 from autotune.study.storage import open_storage
 from autotune.study.strategies import find_pruner, find_sampler
@@ -106,7 +107,7 @@ class Optimization:
         lines = [f"best score {self.best_score:.6g} ({'larger' if self.maximize else 'smaller'} is better)"]
         lines += [f"  {name:<{width}}  {value}" for name, value in self.best_params.items()]
         states = [record.state for record in self.records]
-        counts = ", ".join(f"{states.count(state)} {state}" for state in dict.fromkeys(states))
+        counts = show_states(Counter(states))
         lines += ["", f"trials: {counts}, in {self.study_name!r}, {self.seconds:.1f} s, random_state {self.seed}"]
         return "\n".join([*lines, *(f"- {note}" for note in self.notes)])
 

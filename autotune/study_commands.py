@@ -83,6 +83,7 @@ def existing_storage(storage: str, reading: bool = True) -> BaseStorage:
 def studies(storage: str, as_json: bool) -> None:
     """List the studies of a storage."""
     from autotune.study.opening import summaries
+    from autotune.study.records import show_states
 
     found = summaries(existing_storage(storage))
     if as_json:
@@ -91,7 +92,7 @@ def studies(storage: str, as_json: bool) -> None:
     width = max((len(each["study_name"]) for each in found), default=0)
     for each in found:
         best = "" if each["best_score"] is None else f"best {each['metric']} {each['best_score']:.5g}"
-        states = ", ".join(f"{count} {state}" for state, count in each["trials"].items())
+        states = show_states(each["trials"])
         half = HALF if each["is_half_imported"] else ""
         click.echo(f"{each['study_name']:<{width}}  {states or 'no trials'}  {best}  {half}".rstrip())
 
@@ -114,11 +115,12 @@ def status_lines(found: Mapping[str, Any]) -> list[str]:
     """Return what `autotune.study.standing.standing` found as lines for people."""
     from autotune.console import show_score
     from autotune.countdown import show_time
+    from autotune.study.records import show_states
 
     better = "larger" if found["maximize"] else "smaller"
     goal, left = found["goal"]["n_trials"], found["seconds_left"]
     of = "" if goal is None else f" of {goal}"
-    states = ", ".join(f"{count} {state}" for state, count in found["trials"].items()) or "none yet"
+    states = show_states(found["trials"]) or "none yet"
     lines = [f"{found['study_name']}: {found['metric']} ({better} is better)", f"trials: {states}"]
     lines.append(f"finished: {found['n_finished']}{of}" + ("" if left is None else f", about {show_time(left)} left"))
     if len(found["finished_by"]) > 1:
@@ -208,11 +210,12 @@ def stop(storage: str, study_name: str | None, as_json: bool) -> None:
 def delete(storage: str, study_name: str, yes: bool, force: bool) -> None:
     """Delete a study with all its trials."""
     from autotune.study.opening import delete_study, running_trials
+    from autotune.study.records import show_states
     from autotune.study.rows import records_of
 
     study = find_study(storage, study_name, reading=False)
     counts = Counter(record.state for record in records_of(study))
-    said = ", ".join(f"{count} {state}" for state, count in counts.items()) or "no trials"
+    said = show_states(counts) or "no trials"
     held = [each for each in running_trials(study) if each["is_alive"]]
     if held and not force:
         owners = ", ".join(sorted({_who(each["owner"]) for each in held}))

@@ -25,7 +25,7 @@ from autotune.study.identity import (
 )
 from autotune.study.mirror import quiet_optuna
 from autotune.study.owner import is_dead, is_of_this_host, is_this_process
-from autotune.study.records import TrialRecord, ranked
+from autotune.study.records import ranked
 from autotune.study.rows import ORIGIN, OWNER, record_of, records_of
 from autotune.study.storage import tell_repairs
 from autotune.study.strategies import Pruner
@@ -124,20 +124,6 @@ def load_study(storage: BaseStorage, name: str) -> optuna.Study:
     if len(study.directions) > 1:
         raise StudyError("the study has several objectives", f"study {name!r}", "another study_name")
     return study
-
-
-@telling_failures()
-def read_records(storage: BaseStorage, name: str) -> tuple[tuple[TrialRecord, ...], Mapping[str, str], bool]:
-    """Return a study's records, the identity that it was made with, and whether larger scores are better.
-
-    Raises
-    ------
-    UnknownNameError
-        When the storage holds no such study.
-    """
-    study = load_study(storage, name)
-    maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
-    return records_of(study), study.user_attrs.get(IDENTITY, {}), maximize
 
 
 def summary(study: optuna.Study) -> dict[str, Any]:

@@ -75,6 +75,17 @@ class TrialRecord:
         return self.number if self.origin is None else self.origin
 
 
+def show_states(counts: Mapping[str, int]) -> str:
+    """Return numbers of trials by state as people read them.
+
+    Examples
+    --------
+    >>> show_states({"complete": 3, "failed": 1})
+    '3 complete, 1 failed'
+    """
+    return ", ".join(f"{count} {state}" for state, count in counts.items())
+
+
 def ranked(records: Sequence[TrialRecord], *, maximize: bool) -> list[TrialRecord]:
     """Return the complete records, best first, ties to the earlier; then the pruned, then the failed ones.
 

@@ -33,8 +33,6 @@ ORIGIN = "autotune:origin"
 CONSTRAINT = f"{_CONSTRAINTS_KEY}:failed"
 """Violated by failed trials, by the name under which Optuna's samplers look for it."""
 
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-
 
 def record_of(trial: FrozenTrial) -> TrialRecord:
     """Return what a row says, free of any connection."""

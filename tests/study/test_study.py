@@ -16,8 +16,8 @@ from autotune.errors import StudyMismatchError, UnknownNameError
 from autotune.spaces.params import Choice, Float
 from autotune.spaces.space import Config, Space
 from autotune.study.noted import BASELINE
-from autotune.study.opening import open_study, read_records, stored_seed
-from autotune.study.rows import CONFIG, OWNER
+from autotune.study.opening import load_study, open_study, stored_seed, summary
+from autotune.study.rows import CONFIG, OWNER, records_of
 from autotune.study.storage import open_storage
 from autotune.study.strategies import PRUNERS, find_pruner, find_sampler, trial_seed
 from autotune.study.study import STALE_SECONDS, TuningStudy
@@ -293,10 +293,11 @@ def test_records_are_read_without_the_question(storage: BaseStorage) -> None:
     study = join(storage)
     study.claim()
     study.complete(0, evaluation(0.7))
-    records, identity, maximize = read_records(storage, "study")
-    assert (records, dict(identity), maximize) == (study.records(), IDENTITY, True)
+    read = load_study(storage, "study")
+    assert records_of(read) == study.records()
+    assert (summary(read)["identity"], summary(read)["maximize"]) == (IDENTITY, True)
     with pytest.raises(UnknownNameError, match="no study in this storage named 'studdy'\n  try:   study"):
-        read_records(storage, "studdy")
+        load_study(storage, "studdy")
 
 
 def test_optuna_reads_the_study(storage: BaseStorage) -> None:
