@@ -75,7 +75,7 @@ class TrialRecord:
         return self.number if self.origin is None else self.origin
 
 
-def show_states(counts: Mapping[str, int]) -> str:
+def show_states(counts: Mapping[Any, int]) -> str:
     """Return numbers of trials by state as people read them.
 
     Examples
