@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import faulthandler
 import multiprocessing
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -126,7 +128,8 @@ def test_names_of_studies_are_sorted(tmp_path: Path) -> None:
 
 
 def join(storage: str, name: str, barrier: Any, results: Any) -> None:
-    """Open a storage and a study at the same moment as others do; send what came of it."""
+    """Open a storage and a study at the same moment as others do; send what came of it, or print where it hangs."""
+    faulthandler.dump_traceback_later(50, exit=True, file=sys.__stderr__)
     try:
         barrier.wait(30)
         study = open_study(
@@ -146,7 +149,8 @@ def join(storage: str, name: str, barrier: Any, results: Any) -> None:
 
 
 def test_processes_create_one_file_and_one_study_at_once(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("forkserver")  # of a process without the threads of other tests
+    context.set_forkserver_preload(["autotune.study.opening"])
     for attempt in range(3):
         barrier, results = context.Barrier(4), context.Queue()
         storage = str(tmp_path / f"{attempt}.db")
