@@ -22,7 +22,7 @@ from autotune.learners.features import NetworkFeatures
 from autotune.learners.training_params import TrainingParams, count_batches, rate_factor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from autotune.data.task import Problem, Rows
     from autotune.learners.protocol import Member, Predictions
@@ -72,7 +72,14 @@ class Training:
         self.losses = row_losses(member.problem, params)
         self.epochs_done = 0
         self.features, numbers, codes = training_tensors(member)
-        self.optimizer = make_optimizer(network, decaying, params, device)
+        chosen = {id(parameter) for parameter in decaying}
+        trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self.optimizer = make_optimizer(
+            [parameter for parameter in trained if id(parameter) in chosen],
+            [parameter for parameter in trained if id(parameter) not in chosen],
+            params,
+            device,
+        )
         tensors = (numbers, codes, self.target.encode(member.y), row_weights(member, params))
         self.data = [tensor.to(device) for tensor in tensors]
 
@@ -228,19 +235,16 @@ def row_weights(member: Member, params: TrainingParams) -> Tensor:
 
 
 def make_optimizer(
-    network: nn.Module, decaying: Iterable[nn.Parameter], params: TrainingParams, device: str
+    decaying: Sequence[Tensor], others: Sequence[Tensor], params: TrainingParams, device: str
 ) -> torch.optim.Optimizer:
-    """Make the optimizer of all parameters that need a gradient. All but rmsprop take a step in one fused program."""
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    chosen = {id(parameter) for parameter in decaying}
+    """Make the optimizer of parameters that decay and others. All but rmsprop take a step in one fused program."""
     groups = [
-        {"params": [parameter for parameter in trained if id(parameter) not in chosen], "weight_decay": 0.0},
-        {
-            "params": [parameter for parameter in trained if id(parameter) in chosen],
-            "weight_decay": params.weight_decay,
-        },
+        {"params": list(others), "weight_decay": 0.0},
+        {"params": list(decaying), "weight_decay": params.weight_decay},
     ]
-    real = all(parameter.is_floating_point() for parameter in trained)  # no fused program takes complex numbers
+    real = all(
+        parameter.is_floating_point() for parameter in (*decaying, *others)
+    )  # no fused program takes complex ones
     rate, fused = params.learning_rate, real and (device == "cpu" or device.startswith("cuda"))
     match params.optimizer:
         case "sgd":
