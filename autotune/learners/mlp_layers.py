@@ -217,7 +217,8 @@ class Activation:
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
         """Map (F, n, d) to as much."""
         self._x = x
-        return ACTIVATIONS[self.name](x, self._out.like(x))
+        out = x if self.name == "relu" else self._out.like(x)  # whose gradient can be told from its output
+        return ACTIVATIONS[self.name](x, out)
 
     def backward(self, gradient: Tensor) -> Tensor:
         """Map (F, n, d) to as much, in its own memory."""

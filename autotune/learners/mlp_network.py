@@ -174,6 +174,16 @@ class Networks:
     def _linears(self) -> list[Linear]:
         return [layer for layer in self.layers if isinstance(layer, Linear)]
 
+    @property
+    def undecayed(self) -> list[Tensor]:
+        """All parameters but the weight matrices."""
+        return [self.others, self.table] if self.n_codes else [self.others]
+
+    def room_for_inputs(self, n: int) -> tuple[Tensor, Tensor]:
+        """Return zeros as numbers (F, n, p) and codes (F, n, q)."""
+        numbers = self.decaying.new_zeros(len(self.shapes), n, self.n_numeric)
+        return numbers, torch.zeros(len(self.shapes), n, self.n_codes, dtype=torch.int64, device=numbers.device)
+
     def forward(self, numbers: Tensor, codes: Tensor, sizes: Sequence[int]) -> Tensor:
         """Map numbers (F, n, p) and codes (F, n, q) to outputs (F, n, n_outputs), as a training step does."""
         x, self._places = with_embeddings(numbers, codes, self.starts, self.table)

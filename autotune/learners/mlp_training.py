@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 from autotune.learners.features import NetworkFeatures
+from autotune.learners.mlp_losses import losses_with_gradients
 from autotune.learners.mlp_network import Networks, Perceptrons, Shape
 from autotune.learners.torch_training import (
     ROWS_A_PREDICTION,
     Target,
     as_tensors,
     make_optimizer,
-    row_losses,
     row_weights,
     training_tensors,
     validation_tensors,
@@ -126,7 +126,7 @@ class GroupTraining:
     def __init__(self, members: Sequence[Member], params: MLPParams, seeds: Sequence[int], like: Tensor) -> None:
         self.members, self.params = members, params
         self.targets = [Target.fit(member) for member in members]
-        self.losses = row_losses(members[0].problem, params)
+        self.loss = losses_with_gradients(members[0].problem, params)
         self.epochs_done = 0
         self.draws = [torch.Generator().manual_seed(seed % 2**63) for seed in seeds]
         fitted = [training_tensors(member) for member in members]
@@ -141,16 +141,15 @@ class GroupTraining:
             like=like,
             single_rows=all(len(member.y) == 1 for member in members),
         )
-        self.optimizer = make_optimizer(
-            [self.networks.decaying], [self.networks.others, self.networks.table], params, like.device.type
-        )
-        self.inputs = [[numbers.to(like.device), codes.to(like.device)] for _, numbers, codes in fitted]
+        self.optimizer = make_optimizer([self.networks.decaying], self.networks.undecayed, params, like.device.type)
+        self.inputs = [(numbers.to(like), codes.to(like.device)) for _, numbers, codes in fitted]
         encoded = [
             target.encode(member.y).to(like.device) for target, member in zip(self.targets, members, strict=True)
         ]
         self.answers = [answers.to(like) if answers.is_floating_point() else answers for answers in encoded]
         self.weights = [row_weights(member, params).to(like) for member in members]
         self.batches = Batches([len(member.y) for member in members], params.batch_size, like)
+        self.room = self.networks.room_for_inputs(self.batches.places.shape[2])
 
     def run_epoch(self) -> None:
         """Go once through each member's rows in a new order; FloatingPointError if a loss is not finite."""
@@ -170,9 +169,9 @@ class GroupTraining:
             numbers, codes = self._gathered([own[step, :n] for own in rows])
             self._set_rate((self.epochs_done + (step + 0.5) / n_steps) / self.params.epochs)
             outputs = self.networks.forward(numbers, codes, sizes)
-            loss, gradient = self._loss(outputs, answers[step, :n], weights[step, :n])
+            loss, gradient = self.loss(outputs.transpose(0, 1), answers[step, :n], weights[step, :n])
             total += loss
-            self.networks.backward(gradient)
+            self.networks.backward(gradient.transpose(0, 1))
             self._clip()
             self.optimizer.step()
         self.epochs_done += 1
@@ -181,31 +180,24 @@ class GroupTraining:
 
     def _gathered(self, rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """Return the numbers (F, n, p) and codes (F, n, q) of some rows of each member."""
-        networks = self.networks
-        numbers = networks.decaying.new_zeros(len(rows), len(rows[0]), networks.n_numeric)
-        codes = torch.empty(len(rows), len(rows[0]), networks.n_codes, dtype=torch.int64, device=numbers.device)
+        numbers, codes = (room[:, : len(rows[0])] for room in self.room)
         for fold, (own, inputs) in enumerate(zip(rows, self.inputs, strict=True)):
             for whole, part in zip(inputs, (numbers, codes), strict=True):
-                part[fold, :, : whole.shape[1]] = whole.index_select(0, own)
+                if whole.shape[1] == part.shape[2]:
+                    torch.index_select(whole, 0, own, out=part[fold])
+                else:  # the columns that only other members have stay zeros
+                    part[fold, :, : whole.shape[1]] = whole.index_select(0, own)
         return numbers, codes
 
     def _set_rate(self, progress: float) -> None:
         for group in self.optimizer.param_groups:
             group["lr"] = self.params.learning_rate * rate_factor(self.params, progress)
 
-    def _loss(self, outputs: Tensor, answers: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the sum of all members' losses and its gradient by the outputs (F, n, n_outputs)."""
-        rows = outputs.transpose(0, 1)
-        flat = rows.reshape(-1, rows.shape[2]).requires_grad_()
-        loss = self.losses(flat, answers.flatten()).dot(weights.flatten())
-        (gradient,) = torch.autograd.grad(loss, flat)
-        return loss.detach(), gradient.view(rows.shape).transpose(0, 1)
-
     def _clip(self) -> None:
         """Shorten the gradient of each member that is longer than allowed."""
         if self.params.gradient_clip <= 0:
             return
-        parts = [part.grad for part in (self.networks.decaying, self.networks.others, self.networks.table)]
+        parts = [part.grad for part in (self.networks.decaying, *self.networks.undecayed)]
         norm = torch.stack([part.flatten(1).norm(dim=1) for part in parts]).norm(dim=0)
         factor = (self.params.gradient_clip / (norm + 1e-6)).clamp(max=1.0)
         for part in parts:
@@ -223,17 +215,16 @@ class GroupTraining:
         ]
 
     def _outputs(self, inputs: Sequence[tuple[Tensor, Tensor]]) -> Iterator[Tensor]:
-        frozen, networks = self.networks.frozen(), self.networks
+        """Yield the outputs (F, n, n_outputs) of some rows of each member at a time; of zeros where one has no more."""
+        frozen = self.networks.frozen()
         longest = max(len(numbers) for numbers, _ in inputs)
         for start in range(0, longest, ROWS_A_PREDICTION):
-            n = min(ROWS_A_PREDICTION, longest - start)
-            numbers = networks.decaying.new_zeros(len(inputs), n, networks.n_numeric)
-            codes = torch.zeros(len(inputs), n, networks.n_codes, dtype=torch.int64, device=numbers.device)
+            room = self.networks.room_for_inputs(min(ROWS_A_PREDICTION, longest - start))
             for fold, own in enumerate(inputs):
-                for whole, part in zip(own, (numbers, codes), strict=True):
-                    rows = whole[start : start + n]
+                for whole, part in zip(own, room, strict=True):
+                    rows = whole[start : start + ROWS_A_PREDICTION]
                     part[fold, : len(rows), : rows.shape[1]] = rows
-            yield frozen.outputs(numbers, codes)
+            yield frozen.outputs(*room)
 
     def models(self) -> list[MLPModel]:
         """Return the model of each member as it stands."""
