@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -238,6 +239,20 @@ def test_rows_answers_and_weights_go_together() -> None:
         np.testing.assert_array_equal(member.validation.categorical, TASK.rows.categorical[validation])
         np.testing.assert_array_equal(y, TASK.y[validation])
         np.testing.assert_array_equal(weight, TASK.weight[validation])
+
+
+def test_the_folds_of_a_table_are_no_copies_of_it() -> None:
+    n_rows = 2000
+    numeric = np.zeros((n_rows, 100))
+    task = Task(Rows(numeric, np.empty((n_rows, 0), dtype=np.int32)), np.zeros(n_rows), TASK.problem)
+    folds = make_folds(task.y, "regression")
+    tracemalloc.start()
+    try:
+        cohort = make_cohort(task, folds, METRICS["rmse"])
+        sizes = [member.rows.n_cells for member in cohort.members]
+        assert sizes == [n_rows * 80] * 5 and tracemalloc.get_traced_memory()[1] < numeric.nbytes / 4
+    finally:
+        tracemalloc.stop()
 
 
 def test_configurations_name_the_learners_that_are_given() -> None:

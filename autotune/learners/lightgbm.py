@@ -118,7 +118,7 @@ class LightGBMModel:
 
 def _booster(member: Member, params: LightGBMParams, seed: int, resources: Resources) -> lgb.Booster:
     training, validation = _binned(member, params.max_bin)
-    cells = float(member.rows.numeric.size + member.rows.categorical.size)
+    cells = float(member.rows.n_cells)
     cells *= 1.0 if member.validation is not None else SHARE_OF_A_FOLD
     words = {field.name: getattr(params, field.name) for field in fields(params)}
     del words["max_rounds"]
