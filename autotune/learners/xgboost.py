@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     from autotune.learners.protocol import Predictions
 
+IMPORTS = ("xgboost",)
+"""What training imports beside this module."""
+
 CELLS_A_THREAD = 250_000
 """Below this many cells of the table a second thread costs more than it brings."""
 
