@@ -83,6 +83,8 @@ def _serve(incoming: Connection, outgoing: Connection) -> None:
         _flush()
         sent = attempt(partial(cloudpickle.dumps, event))  # its models may be of a function's own classes
         outgoing.send_bytes(cloudpickle.dumps(Unsent(ticket.number, sent.reason)) if isinstance(sent, Failed) else sent)
+        del judging, event, sent
+        _give_back_memory()
 
 
 def _flush(mark: bytes = b"") -> None:
@@ -93,6 +95,12 @@ def _flush(mark: bytes = b"") -> None:
         ctypes.CDLL(None).fflush(None)
     with suppress(OSError):
         os.write(2, mark)
+
+
+def _give_back_memory() -> None:
+    """Give the system what the allocator holds back of what a trial has freed: up to a table or two."""
+    with suppress(OSError, AttributeError):  # not every system's allocator has this
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _take_pipes() -> tuple[Connection, Connection]:

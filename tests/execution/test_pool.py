@@ -365,6 +365,22 @@ def test_the_table_reaches_workers_by_memory_map(forked: bool) -> None:
         assert mapped and all(" r--" in line for line in mapped)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_what_a_trial_has_freed_is_the_system_s_again() -> None:
+    def scatters(y: Any, predictions: Any, weight: Any) -> float:
+        blocks = [bytearray(50_000) for _ in range(4000)]
+        scatters.last = blocks[-1]  # type: ignore[attr-defined]  # what is above the rest of the heap keeps it there
+        return 1.0
+
+    with pool_of(scatters) as pool:
+        assert isinstance(run_one(pool), Completed)
+        (pid,) = children()
+        time.sleep(0.5)
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    kilobytes = next(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty:"))
+    assert kilobytes < 200_000  # 300_000 where it is kept
+
+
 def test_close_leaves_no_process_and_no_copy_of_the_table() -> None:
     with pool_of(n_workers=2) as pool:
         pool.submit(Ticket(0, LINEAR, 0))
