@@ -1,7 +1,7 @@
 """Along a learning curve: rungs where it is judged, its best step, and what came of it.
 
-The curve is the mean over the folds, smoothed over three evaluations; its best step (ties to the earlier) is the step
-that is kept, and the score recorded is the plain mean at that step.
+The curve is the mean over the folds, smoothed over three evaluations; its best step (ties to the earlier; the last one
+where more steps are never worse) is the step that is kept, and the score recorded is the plain mean at that step.
 """
 
 from __future__ import annotations
@@ -154,12 +154,12 @@ def follow(
         When a `False` is sent.
     """
     started = time.perf_counter()
-    curve = _Curve(maximize=maximize)
+    curve = _Curve(maximize=maximize, never_worse=pace.last is not None)
     rung, cut, number, predicting = 0, False, 1, 0.0
     training = Timed(points)
     for number, point in training:
         is_late = time.time() > deadline
-        if number % max(1, number // FINE_STEPS) and not is_late:
+        if number % max(1, number // FINE_STEPS) and number != pace.last and not is_late:
             continue
         began = time.perf_counter()
         curve.add(number, *point())
@@ -197,10 +197,11 @@ def rung_worth(pace: Pace, rung: int) -> float:
 
 
 class _Curve:
-    """Mean scores at steps, and the best of them after smoothing over three evaluations."""
+    """Mean scores at steps, and the best of them after smoothing over three evaluations; or the last of them."""
 
-    def __init__(self, *, maximize: bool) -> None:
+    def __init__(self, *, maximize: bool, never_worse: bool) -> None:
         self._sign = 1.0 if maximize else -1.0
+        self._never_worse = never_worse
         self.numbers: list[int] = []
         self.scores: list[Sequence[float]] = []
         self.means: list[float] = []
@@ -231,4 +232,6 @@ class _Curve:
         return self._smoothed[self.best]
 
     def _best_of(self, indices: range) -> int:
+        if self._never_worse:
+            return indices[-1]
         return max(indices, key=lambda index: self._sign * self._smoothed[index])
