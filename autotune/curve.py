@@ -206,6 +206,8 @@ class _Curve:
         self.scores: list[Sequence[float]] = []
         self.means: list[float] = []
         self._smoothed: list[float] = []
+        self._before = 0  # the best one before the last, whose smoothed scores no longer change
+        self.best = 0
         self.kept: dict[int, Any] = {}
 
     def add(self, number: int, scores: Sequence[float], predictions: Any) -> None:
@@ -215,13 +217,10 @@ class _Curve:
         for index in range(max(0, len(self.means) - 2), len(self.means)):
             window = self.means[max(0, index - 1) : index + 2]
             self._smoothed[index:] = [sum(window) / len(window)]
-        last = len(self.means) - 1  # its smoothed score may still change: the best one before it stays
-        before = self._best_of(range(last)) if last else last
-        self.kept = {before: self.kept.get(before, predictions), last: predictions}
-
-    @property
-    def best(self) -> int:
-        return self._best_of(range(len(self._smoothed)))
+        last = len(self.means) - 1
+        self._before = self._better(self._before, max(0, last - 1))
+        self.best = self._better(self._before, last)
+        self.kept = {self._before: self.kept.get(self._before, predictions), last: predictions}
 
     @property
     def best_step(self) -> int:
@@ -231,7 +230,7 @@ class _Curve:
     def best_smoothed(self) -> float:
         return self._smoothed[self.best]
 
-    def _best_of(self, indices: range) -> int:
-        if self._never_worse:
-            return indices[-1]
-        return max(indices, key=lambda index: self._sign * self._smoothed[index])
+    def _better(self, earlier: int, later: int) -> int:
+        """Return the better of two evaluations, the earlier one of equals."""
+        is_better = self._sign * self._smoothed[later] > self._sign * self._smoothed[earlier]
+        return later if is_better or self._never_worse else earlier
