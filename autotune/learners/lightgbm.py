@@ -201,7 +201,9 @@ def _shaped(predictions: Predictions, problem: Problem) -> Predictions:
 
 
 def _with_both_classes(positive: Predictions) -> Predictions:
-    return np.column_stack([1.0 - positive, positive])
+    both = np.empty((len(positive), 2))
+    both[:, 0], both[:, 1] = 1.0 - positive, positive
+    return both
 
 
 def _n_columns(rows: Rows) -> int:
