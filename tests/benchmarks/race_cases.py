@@ -27,6 +27,9 @@ LIGHTGBM = {
 }
 """Nothing that draws at random, so that both sides grow the same trees."""
 
+FEW_ROUNDS = LIGHTGBM | {"learning_rate": {"float": [0.05, 0.3], "log": True, "default": 0.1}}
+"""For horizons at which lower rates would not have learned anything yet."""
+
 MLP = {
     "learning_rate": {"float": [1e-4, 3e-2], "log": True, "default": 2e-3},
     "weight_decay": {"float": [1e-6, 0.1], "log": True, "default": 0.01},
@@ -172,17 +175,8 @@ def _mlp(units: int, work: Length, result: Length | None, **words: Any) -> Case:
 def _lightgbm(
     table: Callable[[], pd.DataFrame], n_search: int | float, lengths: dict[str, Length], **words: Any
 ) -> Case:
-    return Case(
-        "lightgbm",
-        table,
-        n_search,
-        LIGHTGBM,
-        lengths,
-        tolerance=1e-4,
-        fidelity="max_rounds",
-        built_in="lightgbm",
-        **words,
-    )
+    words = {"space": LIGHTGBM, "tolerance": 1e-4, "fidelity": "max_rounds", "built_in": "lightgbm", **words}
+    return Case("lightgbm", table, n_search, lengths=lengths, **words)
 
 
 def _large() -> pd.DataFrame:
@@ -207,7 +201,9 @@ CASES: dict[str, Case] = {
     "lightgbm-5k": _lightgbm(
         lambda: _of_folder("spambase"), 0.75, {"work": Length(5, 50), "result": Length(20, 1000)}, needs_folder=True
     ),
-    "lightgbm-100k": _lightgbm(_large, 100_000, {"work": Length(4, 30), "result": Length(8, 100)}, built_in=None),
+    "lightgbm-100k": _lightgbm(
+        _large, 100_000, {"work": Length(4, 30), "result": Length(8, 100)}, space=FEW_ROUNDS, built_in=None
+    ),
     "lightgbm-100k-300": _lightgbm(_large, 100_000, {"work": Length(2, 300)}, by_default=False),
     "logistic": Case(
         "linear", lambda: generated(30_000, 12, 6, kind="binary"), 20_000, LINEAR, {"work": Length(10)}, tolerance=0.01
