@@ -16,25 +16,27 @@ PACKAGES = ("autotune-toolkit", "optuna", "optuna-integration", "scikit-learn", 
 
 
 class PeakMemory(threading.Thread):
-    """The largest proportional set size of a process and its descendants, looked at twice a second.
+    """The largest proportional set size of a process and its descendants, looked at again and again.
 
     Parameters
     ----------
     pid : int
         The process.
+    every : float
+        Seconds between two looks.
     """
 
-    def __init__(self, pid: int) -> None:
+    def __init__(self, pid: int, every: float = 0.5) -> None:
         super().__init__(daemon=True)
         self.gigabytes = 0.0
-        self._pid = pid
+        self._pid, self._every = pid, every
         self.start()
 
     def run(self) -> None:
         """Look until the process is gone."""
         while Path(f"/proc/{self._pid}").exists():
             self.gigabytes = max(self.gigabytes, tree_gigabytes(self._pid))
-            time.sleep(0.5)
+            time.sleep(self._every)
 
 
 def tree_gigabytes(pid: int) -> float:

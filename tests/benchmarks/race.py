@@ -32,7 +32,8 @@ from typing import Any
 
 from measuring import machine
 from race_cases import CASES, TARGET, Case, ranges_of, space_of
-from race_tables import write
+from race_tables import lines
+from results import write
 
 SEEDS = {"work": 5, "result": 10}
 QUICK = ("mlp-64", "lightgbm-569")
@@ -48,7 +49,7 @@ def main() -> int:
             for opponent in CASES[name].opponents:
                 for cores in arguments.cores:
                     rows.append(row_of(name, discipline, opponent, cores, arguments))
-                    write(rows, facts, arguments.output)
+                    write(arguments.output, "race", facts, rows, lines(rows))
     return int(any(row.get("differ") for row in rows))
 
 

@@ -1,13 +1,12 @@
-"""Results of the race as files: JSON with the raw pairs, and tables in Markdown."""
+"""The race's tables in Markdown."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from race_statistics import show
+from results import table
 
 HEADS = {
     "work": ("case", "cores", "seeds", "CPU s", "opponent's", "speed-up", "wall", "scores"),
@@ -18,29 +17,15 @@ HEADS = {
 }  # fmt: skip
 
 
-def write(rows: Sequence[dict[str, Any]], facts: dict[str, Any], folder: Path) -> None:
-    """Write race.json and race.md."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "race.json").write_text(json.dumps({"machine": facts, "rows": rows}, indent=1))
-    (folder / "race.md").write_text("\n".join(lines(rows, facts)) + "\n")
-
-
-def lines(rows: Sequence[dict[str, Any]], facts: dict[str, Any]) -> list[str]:
-    """Return the tables, and what they were measured on."""
-    found = [f"`{facts['command']}`", "", described(facts), ""]
+def lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a table for each discipline, and notes."""
+    found: list[str] = []
     for discipline, title in {"work": "Same work", "result": "Same result"}.items():
         chosen = [row for row in rows if row["discipline"] == discipline]
         if chosen:
             found += [f"## {title}", "", *table(HEADS[discipline], [cells(row) for row in chosen]), ""]
     found += [f"- {row['case']}, {row['opponent']}: {row['note']}" for row in rows if row["note"]]
     return [*found, "", "×2 (≥ 1.8): the median of paired ratios, and the lower 95 % bound of their geometric mean."]
-
-
-def described(facts: dict[str, Any]) -> str:
-    """Return the machine in a sentence."""
-    versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
-    size = f"{facts['cores']} cores, {facts['memory_gb']} GB"
-    return f"{facts['processor']}, {size}, {facts['system']}, Python {facts['python']}; {versions}."
 
 
 def cells(row: dict[str, Any]) -> list[str]:
@@ -58,8 +43,3 @@ def cells(row: dict[str, Any]) -> list[str]:
         show(row["of_total"]), show(row["total"]), " / ".join(f"{loss:.4f}" for loss in row["cv"]),
         " / ".join(f"{loss:.4f}" for loss in row["held_out"]), f"{row['held_out_worse']['at_most']:+.2%}",
     ]  # fmt: skip
-
-
-def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
-    """Return a table in Markdown."""
-    return [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *body)]
