@@ -23,7 +23,7 @@ class PeakMemory(threading.Thread):
     pid : int
         The process.
     every : float
-        Seconds between two looks.
+        Seconds between two looks, at least: large processes take long to look at.
     """
 
     def __init__(self, pid: int, every: float = 0.5) -> None:
@@ -35,8 +35,9 @@ class PeakMemory(threading.Thread):
     def run(self) -> None:
         """Look until the process is gone."""
         while Path(f"/proc/{self._pid}").exists():
+            began = time.perf_counter()
             self.gigabytes = max(self.gigabytes, tree_gigabytes(self._pid))
-            time.sleep(self._every)
+            time.sleep(max(self._every, 20 * (time.perf_counter() - began)))
 
 
 def tree_gigabytes(pid: int) -> float:

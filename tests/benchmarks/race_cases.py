@@ -31,7 +31,7 @@ FEW_ROUNDS = LIGHTGBM | {"learning_rate": {"float": [0.05, 0.3], "log": True, "d
 """For horizons at which lower rates would not have learned anything yet."""
 
 MLP = {
-    "learning_rate": {"float": [1e-4, 3e-2], "log": True, "default": 2e-3},
+    "learning_rate": {"float": [1e-4, 5e-3], "log": True, "default": 2e-3},
     "weight_decay": {"float": [1e-6, 0.1], "log": True, "default": 0.01},
     "dropout": {"float": [0.0, 0.5], "default": 0.1},
     "batch_size": {"fixed": 256},
@@ -154,7 +154,9 @@ def _of_folder(name: str) -> pd.DataFrame:
     facts = manifest()[name]
     path = folder() / facts["file"]
     frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
-    return frame.rename(columns={facts["target"]: TARGET})
+    features = frame.drop(columns=facts["target"])
+    names = [f"x{index}" for index in range(features.shape[1])]  # LightGBM refuses some that people have
+    return features.set_axis(names, axis="columns").assign(**{TARGET: frame[facts["target"]]})
 
 
 def _mlp(units: int, work: Length, result: Length | None, **words: Any) -> Case:
@@ -196,7 +198,7 @@ CASES: dict[str, Case] = {
         by_default=False,
     ),
     "mlp-256": _mlp(256, Length(2, 4), Length(10, 12)),
-    "mlp-512": _mlp(512, Length(2, 2), Length(10, 12)),
+    "mlp-512": _mlp(512, Length(2, 3), Length(10, 12)),
     "lightgbm-569": _lightgbm(_breast_cancer, 0.75, {"work": Length(10, 50), "result": Length(20, 1000)}),
     "lightgbm-5k": _lightgbm(
         lambda: _of_folder("spambase"), 0.75, {"work": Length(5, 50), "result": Length(20, 1000)}, needs_folder=True

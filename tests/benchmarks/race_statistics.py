@@ -46,7 +46,7 @@ def same_work(case: Case, both: Sequence[tuple[dict[str, Any], dict[str, Any]]])
     n_all = sum(len(ours["scores"]) for ours, _ in both)
     whole = all(ours["whole"] for ours, _ in both)
     mean_apart = abs(statistics.mean(a for a, _ in pairs) / statistics.mean(b for _, b in pairs) - 1) if pairs else 0.0
-    differ = mean_apart > case.tolerance or not whole
+    differ = not pairs or mean_apart > case.tolerance or not whole
     text = f"mean CV scores of {len(pairs)} of {n_all} trials are {mean_apart:.1e} apart (at most {case.tolerance:.0e})"
     text += "" if whole else "; autotune may have ended trials early"
     return {
