@@ -67,8 +67,9 @@ def parse() -> argparse.Namespace:
 
 def chosen(arguments: argparse.Namespace, discipline: str) -> list[str]:
     """Return the cases that run in a discipline."""
-    names = arguments.cases or (QUICK if arguments.quick else [name for name in CASES if CASES[name].by_default])
-    return [name for name in names if discipline in CASES[name].lengths and has_table(name)]
+    named = arguments.cases or (QUICK if arguments.quick else CASES)
+    lengths = {name: CASES[name].lengths[discipline] for name in named if discipline in CASES[name].lengths}
+    return [name for name in lengths if (arguments.cases or lengths[name].by_default) and has_table(name)]
 
 
 def has_table(name: str) -> bool:

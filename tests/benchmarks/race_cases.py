@@ -45,9 +45,9 @@ LINEAR = {"C": {"float": [1e-3, 100.0], "log": True, "default": 1.0}, "penalty":
 FOREST = {
     "max_features": {"float": [0.2, 1.0], "default": 0.5},
     "max_samples": {"float": [0.4, 1.0], "default": 1.0},
-    "min_samples_leaf": {"int": [1, 30], "log": True, "default": 1},
-    "n_estimators": {"fixed": 50},
-    "n_estimators_at_refit": {"fixed": 50},
+    "min_samples_leaf": {"int": [5, 50], "log": True, "default": 10},
+    "n_estimators": {"fixed": 10},
+    "n_estimators_at_refit": {"fixed": 10},
 }
 
 
@@ -61,10 +61,13 @@ class Length:
         Trials of each contender.
     horizon : int or None
         Rounds or epochs of a trial at most.
+    by_default : bool
+        Whether it runs when no case is named.
     """
 
     n_trials: int
     horizon: int | None = None
+    by_default: bool = True
 
 
 @dataclass(frozen=True)
@@ -89,8 +92,6 @@ class Case:
         The parameter that is the horizon.
     opponents : tuple of str
         Whom autotune runs against.
-    by_default : bool
-        Whether it runs when no case is named.
     kind : {"binary", "multiclass", "regression"}
         The kind of task.
     built_in : str or None
@@ -107,7 +108,6 @@ class Case:
     tolerance: float
     fidelity: str | None = None
     opponents: tuple[str, ...] = ("script",)
-    by_default: bool = True
     kind: str = "binary"
     built_in: str | None = None
     needs_folder: bool = False
@@ -181,50 +181,44 @@ def _lightgbm(
     return Case("lightgbm", table, n_search, lengths=lengths, **words)
 
 
+def _linear(kind: str) -> Case:
+    words: dict[str, Any] = {"tolerance": 0.01, "kind": kind}
+    return Case("linear", lambda: generated(30_000, 12, 6, kind=kind), 20_000, LINEAR, {"work": Length(10)}, **words)
+
+
 def _large() -> pd.DataFrame:
     return generated(120_000, 24, 6, kind="binary")
 
 
 CASES: dict[str, Case] = {
-    "mlp-64": _mlp(64, Length(4, 6), Length(10, 12)),
-    "mlp-64-batchnorm": _mlp(64, Length(3, 5), None, normalization="batch"),
+    "mlp-64": _mlp(64, Length(4, 6), Length(8, 8)),
+    "mlp-64-batchnorm": _mlp(64, Length(3, 5, by_default=False), None, normalization="batch"),
     "mlp-64-letter": _mlp(
         64,
-        Length(3, 5),
+        Length(3, 5, by_default=False),
         None,
         table=lambda: _of_folder("letter"),
         kind="multiclass",
         needs_folder=True,
-        by_default=False,
     ),
-    "mlp-256": _mlp(256, Length(2, 4), Length(10, 12)),
-    "mlp-512": _mlp(512, Length(2, 3), Length(10, 12)),
+    "mlp-256": _mlp(256, Length(2, 4), Length(8, 8, by_default=False)),
+    "mlp-512": _mlp(512, Length(1, 3), Length(8, 8, by_default=False)),
     "lightgbm-569": _lightgbm(_breast_cancer, 0.75, {"work": Length(10, 50), "result": Length(20, 1000)}),
     "lightgbm-5k": _lightgbm(
-        lambda: _of_folder("spambase"), 0.75, {"work": Length(5, 50), "result": Length(20, 1000)}, needs_folder=True
+        lambda: _of_folder("spambase"), 0.75, {"work": Length(5, 50), "result": Length(12, 1000)}, needs_folder=True
     ),
     "lightgbm-100k": _lightgbm(
-        _large, 100_000, {"work": Length(4, 30), "result": Length(8, 100)}, space=FEW_ROUNDS, built_in=None
+        _large, 100_000, {"work": Length(3, 30), "result": Length(6, 50)}, space=FEW_ROUNDS, built_in=None
     ),
-    "lightgbm-100k-300": _lightgbm(_large, 100_000, {"work": Length(2, 300)}, by_default=False),
-    "logistic": Case(
-        "linear", lambda: generated(30_000, 12, 6, kind="binary"), 20_000, LINEAR, {"work": Length(10)}, tolerance=0.01
-    ),
-    "ridge": Case(
-        "linear",
-        lambda: generated(30_000, 12, 6, kind="regression"),
-        20_000,
-        LINEAR,
-        {"work": Length(10)},
-        tolerance=0.01,
-        kind="regression",
-    ),
+    "lightgbm-100k-300": _lightgbm(_large, 100_000, {"work": Length(1, 300, by_default=False)}),
+    "logistic": _linear("binary"),
+    "ridge": _linear("regression"),
     "forest": Case(
         "random_forest",
         lambda: generated(30_000, 12, 6, kind="binary"),
         20_000,
         FOREST,
-        {"work": Length(2), "result": Length(10)},
+        {"work": Length(2), "result": Length(10, by_default=False)},
         tolerance=0.02,
     ),
     "search-cv": _lightgbm(
