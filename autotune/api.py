@@ -13,7 +13,7 @@ from autotune.optimizing import Optimization, run_objective
 from autotune.plan import make_plan
 from autotune.report import Report
 from autotune.settings import DEFAULTS, Settings, make_settings
-from autotune.tuning import run
+from autotune.tuning import preparing, run
 from autotune.watcher import Watcher
 
 
@@ -206,21 +206,24 @@ def tune_with(
         Asked before each trial whether to end the search.
     """
     before = clock.perf_counter()
-    table = read_table(
-        data,
-        y,
-        target=target,
-        task=settings.task,
-        groups=settings.groups,
-        time=settings.time,
-        positive=settings.positive,
-        sample_weight=settings.sample_weight,
-        lone_rows=lone_rows,
-    )
-    if is_passing:
-        table = replace(table, source=None)
-    plan = make_plan(settings, table, started=started)
-    return run(plan, watch=watcher_of(settings), reading_seconds=clock.perf_counter() - before, stop=stop)
+    with preparing(settings) as server:
+        table = read_table(
+            data,
+            y,
+            target=target,
+            task=settings.task,
+            groups=settings.groups,
+            time=settings.time,
+            positive=settings.positive,
+            sample_weight=settings.sample_weight,
+            lone_rows=lone_rows,
+        )
+        if is_passing:
+            table = replace(table, source=None)
+        plan = make_plan(settings, table, started=started)
+        return run(
+            plan, watch=watcher_of(settings), reading_seconds=clock.perf_counter() - before, stop=stop, server=server
+        )
 
 
 def watcher_of(settings: Settings) -> Watcher | None:

@@ -1,7 +1,7 @@
 """Along a learning curve: rungs where it is judged, its best step, and what came of it.
 
-The curve is the mean over the folds, smoothed over three evaluations; its best step (ties to the earlier) is the step
-that is kept, and the score recorded is the plain mean at that step.
+The curve is the mean over the folds, smoothed over three evaluations; its best step (ties to the earlier; the last one
+where more steps are never worse) is the step that is kept, and the score recorded is the plain mean at that step.
 """
 
 from __future__ import annotations
@@ -154,12 +154,12 @@ def follow(
         When a `False` is sent.
     """
     started = time.perf_counter()
-    curve = _Curve(maximize=maximize)
+    curve = _Curve(maximize=maximize, never_worse=pace.last is not None)
     rung, cut, number, predicting = 0, False, 1, 0.0
     training = Timed(points)
     for number, point in training:
         is_late = time.time() > deadline
-        if number % max(1, number // FINE_STEPS) and not is_late:
+        if number % max(1, number // FINE_STEPS) and number != pace.last and not is_late:
             continue
         began = time.perf_counter()
         curve.add(number, *point())
@@ -197,14 +197,17 @@ def rung_worth(pace: Pace, rung: int) -> float:
 
 
 class _Curve:
-    """Mean scores at steps, and the best of them after smoothing over three evaluations."""
+    """Mean scores at steps, and the best of them after smoothing over three evaluations; or the last of them."""
 
-    def __init__(self, *, maximize: bool) -> None:
+    def __init__(self, *, maximize: bool, never_worse: bool) -> None:
         self._sign = 1.0 if maximize else -1.0
+        self._never_worse = never_worse
         self.numbers: list[int] = []
         self.scores: list[Sequence[float]] = []
         self.means: list[float] = []
         self._smoothed: list[float] = []
+        self._before = 0  # the best one before the last, whose smoothed scores no longer change
+        self.best = 0
         self.kept: dict[int, Any] = {}
 
     def add(self, number: int, scores: Sequence[float], predictions: Any) -> None:
@@ -214,13 +217,10 @@ class _Curve:
         for index in range(max(0, len(self.means) - 2), len(self.means)):
             window = self.means[max(0, index - 1) : index + 2]
             self._smoothed[index:] = [sum(window) / len(window)]
-        last = len(self.means) - 1  # its smoothed score may still change: the best one before it stays
-        before = self._best_of(range(last)) if last else last
-        self.kept = {before: self.kept.get(before, predictions), last: predictions}
-
-    @property
-    def best(self) -> int:
-        return self._best_of(range(len(self._smoothed)))
+        last = len(self.means) - 1
+        self._before = self._better(self._before, max(0, last - 1))
+        self.best = self._better(self._before, last)
+        self.kept = {self._before: self.kept.get(self._before, predictions), last: predictions}
 
     @property
     def best_step(self) -> int:
@@ -230,5 +230,7 @@ class _Curve:
     def best_smoothed(self) -> float:
         return self._smoothed[self.best]
 
-    def _best_of(self, indices: range) -> int:
-        return max(indices, key=lambda index: self._sign * self._smoothed[index])
+    def _better(self, earlier: int, later: int) -> int:
+        """Return the better of two evaluations, the earlier one of equals."""
+        is_better = self._sign * self._smoothed[later] > self._sign * self._smoothed[earlier]
+        return later if is_better or self._never_worse else earlier

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from autotune.curve import Evaluation, NotFiniteError, Point, Progress, PrunedError, Timed, follow
-from autotune.data.task import Rows, Task
+from autotune.data.task import Excerpt, Task
 from autotune.errors import AutotuneError
 from autotune.learners import find_learner
 from autotune.learners.protocol import Learner, Member, Model, Pace, Resources, Step
@@ -119,10 +119,9 @@ def make_cohort(task: Task, folds: Folds, metric: Metric, learners: Learners | N
     learners : mapping of str to Learner, optional
         What configurations name; the installed ones, if left out.
     """
-    training = [index for index, _ in folds.pairs]
     validation = [index for _, index in folds.pairs]
     return Cohort(
-        tuple(make_member(task, fit, task.rows.take(score)) for fit, score in zip(training, validation, strict=True)),
+        tuple(make_member(task, *pair) for pair in folds.pairs),
         tuple(task.y[index] for index in validation),
         tuple(None if task.weight is None else task.weight[index] for index in validation),
         metric,
@@ -130,10 +129,12 @@ def make_cohort(task: Task, folds: Folds, metric: Metric, learners: Learners | N
     )
 
 
-def make_member(task: Task, index: NDArray[np.intp], validation: Rows | None) -> Member:
-    """Return the member that trains on these rows of the task."""
-    weight = None if task.weight is None else task.weight[index]
-    return Member(task.problem, task.rows.take(index), task.y[index], weight, validation)
+def make_member(task: Task, training: NDArray[np.intp], validation: NDArray[np.intp] | None) -> Member:
+    """Return the member that trains on these rows of the task, and is asked for those."""
+    rows, weight = Excerpt(task.rows, training), None if task.weight is None else task.weight[training]
+    return Member(
+        task.problem, rows, task.y[training], weight, None if validation is None else Excerpt(task.rows, validation)
+    )
 
 
 def cross_validate(

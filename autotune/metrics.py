@@ -97,13 +97,20 @@ class Metric:
             y, predictions, weight = y[weight > 0], predictions[weight > 0], weight[weight > 0]
         if len(y) == 0 or not np.isfinite(predictions).all():
             return float("nan")
-        shown = predictions.argmax(axis=1) if self.needs == "labels" else predictions
+        shown = _likeliest(predictions) if self.needs == "labels" else predictions
         with np.errstate(all="ignore"):
             return float(self.function(y, shown, weight))
 
     def __str__(self) -> str:
         low, high = self.bounds
         return f"{self.name} [{low:g}, {high:g}] ({'maximize' if self.maximize else 'minimize'})"
+
+
+def _likeliest(probabilities: Array) -> Array:
+    """Return the code of the likeliest class of each row, the first of equals."""
+    if probabilities.shape[1] == 2:  # a tenth of the time
+        return (probabilities[:, 1] > probabilities[:, 0]).astype(np.int64)
+    return np.asarray(probabilities.argmax(axis=1))
 
 
 def resolve_metric(metric: object, kind: TaskKind, classes: Array | None = None) -> Metric:

@@ -41,25 +41,31 @@ def _over_classes(
 
 def _binary_roc_auc(positive: Array, score: Array, weight: Array | None) -> float:
     """Return the share of pairs (positive, negative) in the right order; a tie counts half."""
-    order = np.argsort(score[~positive]) if weight is not None else None
-    below = np.sort(score[~positive]) if order is None else score[~positive][order]
-    above = score[positive] if weight is not None else np.sort(score[positive])  # sorted ones are found 5 times faster
-    lower, upper = np.searchsorted(below, above, "left"), np.searchsorted(below, above, "right")
-    if weight is None or order is None:
-        return float(np.divide((lower.sum() + upper.sum()) / 2, len(below) * len(above)))
-    passed = np.concatenate([[0.0], np.cumsum(weight[~positive][order])])
-    won = weight[positive] @ (passed[lower] + passed[upper]) / 2
-    return float(np.divide(won, passed[-1] * weight[positive].sum()))
+    if weight is None:  # numbers are sorted in half the time of rows, and found 5 times faster where they are sorted
+        below, above = np.sort(score[~positive]), np.sort(score[positive])
+        won = np.searchsorted(below, above, "left").sum() + np.searchsorted(below, above, "right").sum()
+        return float(np.divide(won / 2, len(below) * len(above)))
+    found, shown = _by_threshold(positive, score, weight)
+    passed = shown - found
+    won = np.diff(passed, prepend=0.0) @ (found + np.append(0.0, found[:-1]))
+    return float(np.divide(won / 2, found[-1] * passed[-1]))
 
 
 def _binary_average_precision(positive: Array, score: Array, weight: Array | None) -> float:
-    order = np.argsort(-score, kind="stable")
-    ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
-    weight = np.ones(len(score)) if weight is None else weight
-    found = np.cumsum(np.where(positive, weight, 0.0)[order])[ends]
-    shown = np.cumsum(weight[order])[ends]
-    precision = np.divide(found, shown, out=np.zeros(len(ends)), where=shown > 0)
-    return float(np.divide(np.diff(found, prepend=0.0) @ precision, found[-1]))
+    found, shown = _by_threshold(positive, score, weight)
+    precision = np.divide(found, shown, out=np.zeros(len(found)), where=shown > 0)
+    return float(np.divide(np.diff(found, prepend=0) @ precision, found[-1]))
+
+
+def _by_threshold(positive: Array, score: Array, weight: Array | None) -> tuple[Array, Array]:
+    """Return the weight of the positive rows, and of all, that score at least each distinct score, from the highest."""
+    order = np.argsort(score)[::-1]  # rows of equal scores are taken together, so that their order means nothing
+    ranked = score[order]
+    ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(score) - 1)
+    if weight is None:
+        return np.cumsum(positive[order])[ends], ends + 1
+    weight = weight[order]
+    return np.cumsum(np.where(positive[order], weight, 0.0))[ends], np.cumsum(weight)[ends]
 
 
 def log_loss(y: Array, probabilities: Array, weight: Array | None) -> float:

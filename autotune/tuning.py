@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -19,19 +19,23 @@ import numpy as np
 from autotune.curve import Evaluation, NotFiniteError
 from autotune.data.task import Rows, Task
 from autotune.ensemble import Library
-from autotune.errors import DataError, NoSuccessfulTrialError, SeedMismatchError
+from autotune.errors import AutotuneError, DataError, NoSuccessfulTrialError, SeedMismatchError
 from autotune.evaluation import cross_validate
 from autotune.execution.coordinator import Budget, Search
 from autotune.execution.events import Executor
-from autotune.execution.places import executor_of
+from autotune.execution.places import executor_of, server_of
+from autotune.execution.processes import ForkServer
 from autotune.execution.serial import Serial
-from autotune.execution.work import OnFolds
+from autotune.execution.work import OWN_MODULES, OnFolds
 from autotune.forecast import make_forecast, reserve
+from autotune.learners import LEARNERS
 from autotune.learners.declared import parameter_defaults, takes
-from autotune.plan import Plan, make_plan
+from autotune.plan import Plan, make_plan, resources_of
 from autotune.predictor import Predictor
 from autotune.report import Report
+from autotune.settings import Settings
 from autotune.shipping import Shipment, Shipping
+from autotune.spaces.catalog import find_space
 from autotune.spaces.space import Config
 from autotune.study.identity import Goal, set_goal, set_setup
 from autotune.study.opening import open_study
@@ -44,12 +48,36 @@ from autotune.watcher import Opening, Silent, Watcher
 BASELINE = Config("baseline", {})
 
 
+@contextmanager
+def preparing(settings: Settings) -> Iterator[ForkServer | None]:
+    """Have another process import what the workers of a run will need, while the table is read and the run is planned.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the run. What is wrong with its space is left to the plan to say.
+    """
+    n_jobs, resources = resources_of(settings)
+    server = server_of(n_jobs, resources.threads, settings, killable=settings.timeout is not None)
+    if server is None:
+        yield None
+        return
+    with closing(server):
+        names: Iterable[str] = ()
+        if settings.model is None:
+            with suppress(AutotuneError):
+                names = find_space(settings.space).learners
+        server.prepare((*OWN_MODULES, *filter(None, map(LEARNERS.module_of, names))))
+        yield server
+
+
 def run(
     plan: Plan,
     *,
     watch: Watcher | None = None,
     reading_seconds: float = 0.0,
     stop: Callable[[], bool] = lambda: False,
+    server: ForkServer | None = None,
 ) -> Report:
     """Search, retrain, judge, report.
 
@@ -63,6 +91,8 @@ def run(
         How long reading and planning took, for the report.
     stop : callable
         Asked before each trial whether to end the search.
+    server : ForkServer, optional
+        What `preparing` gave.
 
     Returns
     -------
@@ -86,7 +116,7 @@ def run(
             set_goal(study.optuna, Goal.of(plan.n_trials, plan.deadline))
             watch.joined(study.records())
             work = _work(plan)
-            executor = over.enter_context(closing(place_of(plan, work)))
+            executor = over.enter_context(closing(place_of(plan, work, server)))
             library = search(plan, study, executor, watch, stop)
         best, warnings = _winner(plan, study, baseline)
         shipping = Shipping(plan, study.records(), baseline, executor, Serial(work), library, watch, stop)
@@ -215,10 +245,10 @@ def cross_validated_baseline(plan: Plan) -> TrialRecord:
     return TrialRecord(number=-1, state="complete", config=BASELINE, score=evaluation.score, step=1)
 
 
-def place_of(plan: Plan, work: OnFolds | None = None) -> Executor:
+def place_of(plan: Plan, work: OnFolds | None = None, server: ForkServer | None = None) -> Executor:
     """Return where trials run: where there is a deadline, each can be killed."""
-    killable = plan.deadline < math.inf
-    return executor_of(work or _work(plan), plan.n_jobs, plan.resources.threads, plan.settings, killable=killable)
+    killable, threads = plan.deadline < math.inf, plan.resources.threads
+    return executor_of(work or _work(plan), plan.n_jobs, threads, plan.settings, killable=killable, server=server)
 
 
 def _work(plan: Plan) -> OnFolds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import tracemalloc
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,7 @@ class ScriptedParams:
     worth: float = 1.0
     first_rung: float = 4.0
     patience: int = 1000
+    last: int | None = None
     in_one_go: bool = False
     slow: float = 0.0
 
@@ -67,7 +69,7 @@ class Scripted:
             yield step(number, everyone, score)
 
     def pace(self, params: ScriptedParams) -> Pace | None:
-        return None if params.in_one_go else Pace(params.worth, params.first_rung, params.patience)
+        return None if params.in_one_go else Pace(params.worth, params.first_rung, params.patience, params.last)
 
 
 @pytest.fixture(autouse=True)
@@ -118,6 +120,13 @@ def test_ties_go_to_the_earlier_step() -> None:
     assert evaluate([0.0, 0.5, 0.5, 0.5, 0.5, 0.5, 0.0]).step == 3
     assert evaluate([0.5] * 6).step == 1
     assert evaluate([0.5] * 6, SMALLER).step == 1
+
+
+def test_the_last_step_is_the_best_where_more_are_never_worse() -> None:
+    curve = [0.1, 0.9, 0.9, 0.9, *[0.5] * 45, 0.4, 0.6]
+    result = evaluate(curve, last=51, patience=5)
+    assert (result.step, result.curve[-1][0], result.score) == (51, 51, pytest.approx(0.6 + FOLD_SHIFT))
+    assert evaluate(curve, patience=5).step == 3
 
 
 def test_the_score_is_the_mean_of_the_fold_scores() -> None:
@@ -238,6 +247,20 @@ def test_rows_answers_and_weights_go_together() -> None:
         np.testing.assert_array_equal(member.validation.categorical, TASK.rows.categorical[validation])
         np.testing.assert_array_equal(y, TASK.y[validation])
         np.testing.assert_array_equal(weight, TASK.weight[validation])
+
+
+def test_the_folds_of_a_table_are_no_copies_of_it() -> None:
+    n_rows = 2000
+    numeric = np.zeros((n_rows, 100))
+    task = Task(Rows(numeric, np.empty((n_rows, 0), dtype=np.int32)), np.zeros(n_rows), TASK.problem)
+    folds = make_folds(task.y, "regression")
+    tracemalloc.start()
+    try:
+        cohort = make_cohort(task, folds, METRICS["rmse"])
+        sizes = [member.rows.n_cells for member in cohort.members]
+        assert sizes == [n_rows * 80] * 5 and tracemalloc.get_traced_memory()[1] < numeric.nbytes / 4
+    finally:
+        tracemalloc.stop()
 
 
 def test_configurations_name_the_learners_that_are_given() -> None:

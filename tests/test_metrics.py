@@ -115,6 +115,16 @@ def test_values_agree_with_scikit_learn(name: str, weight: np.ndarray | None) ->
     assert resolve_metric(name, "regression").score(y, values, weight) == pytest.approx(expected, rel=1e-12)
 
 
+def test_equal_scores_are_in_no_order() -> None:
+    y, draws = np.resize([0, 1, 1], 300), np.random.default_rng(2)
+    p, weight = np.full((300, 2), 0.5), draws.uniform(0.1, 3.0, 300)
+    shuffled = draws.permutation(300)
+    for name, expected in (("roc_auc", 0.5), ("average_precision", np.average(y, weights=weight))):
+        assert METRICS[name].score(y, p, weight) == pytest.approx(expected)
+        assert METRICS[name].score(y[shuffled], p, weight[shuffled]) == pytest.approx(expected)
+    assert METRICS["accuracy"].score(y, p) == pytest.approx(1 / 3)  # of equally likely classes the first is shown
+
+
 def test_every_metric_of_the_table_is_compared() -> None:
     assert set(METRICS) <= set(BINARY) | set(LABELS) | set(VALUES)
 

@@ -43,6 +43,59 @@ class Rows:
         """Return the rows at these positions, in this order."""
         return Rows(self.numeric[index], self.categorical[index])
 
+    @property
+    def n_cells(self) -> int:
+        """Number of values, numeric and categorical."""
+        return int(self.numeric.size + self.categorical.size)
+
+
+class Excerpt(Rows):
+    """Rows of a table that stays where it is: each time one of the two arrays is read, it is copied out of the table.
+
+    The training rows of five folds are four tables. Learners read them once, to bring them into a form of their own,
+    so that there need not be five copies that live as long as the folds. It is pickled as plain `Rows`.
+
+    Parameters
+    ----------
+    table : Rows
+        Where the rows stand.
+    index : ndarray of intp
+        Their positions there, in order.
+    """
+
+    __slots__ = ("_index", "_table")
+    _table: Rows
+    _index: NDArray[np.intp]
+
+    def __init__(self, table: Rows, index: NDArray[np.intp]) -> None:
+        object.__setattr__(self, "_table", table)
+        object.__setattr__(self, "_index", index)
+
+    @property
+    def numeric(self) -> NDArray[np.float64]:
+        """A copy of the numbers."""
+        return self._table.numeric[self._index]
+
+    @property
+    def categorical(self) -> NDArray[np.int32]:
+        """A copy of the level codes."""
+        return self._table.categorical[self._index]
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Rows, (self.numeric, self.categorical)
+
+    def take(self, index: NDArray[np.intp]) -> Rows:
+        """Return the rows at these positions among its own."""
+        return self._table.take(self._index[index])
+
+    @property
+    def n_cells(self) -> int:
+        """Number of values; nothing is copied for it."""
+        return len(self) * int(self._table.numeric.shape[1] + self._table.categorical.shape[1])
+
 
 @dataclass(frozen=True, slots=True)
 class Column:

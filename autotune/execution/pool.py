@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from io import FileIO
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 from autotune.errors import SettingsError
 from autotune.execution.events import Event, Lost, Order, Reached, Started
+from autotune.execution.processes import ForkServer, Fresh, Process
 from autotune.execution.work import Work
 from autotune.execution.worker import Setup
 from autotune.study.owner import is_dead, this_owner
-
-WAITING = "OMP_WAIT_POLICY"
-"""Says how threads wait for each other: spinning, as OpenMP's do by default, they take a core that others need, and two
-of them are then ten times slower than one."""
-
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-"""What the numeric libraries of a worker read their number of threads from, set in the worker's environment only."""
 
 FOLDER_PREFIX = "autotune-"
 OWNER_FILE = "owner"
@@ -59,6 +51,8 @@ class Processes:
         Threads for each of them.
     memory_limit : int, optional
         Bytes that each of them may take.
+    server : ForkServer, optional
+        What they are forked from; it is closed with the pool. Without one, each is a fresh interpreter.
 
     Raises
     ------
@@ -66,8 +60,21 @@ class Processes:
         When a metric, a model or an objective cannot be pickled, or there is no place for a copy of the table.
     """
 
-    def __init__(self, n_workers: int, work: Work, threads: int, memory_limit: int | None = None) -> None:
-        self._folder, packed = _folder_with(work)
+    def __init__(
+        self,
+        n_workers: int,
+        work: Work,
+        threads: int,
+        memory_limit: int | None = None,
+        server: ForkServer | None = None,
+    ) -> None:
+        self._server = server
+        with ExitStack() as undoing:
+            if server is not None:
+                undoing.callback(server.close)
+                server.prepare(work.modules)
+            self._folder, packed = _folder_with(work)
+            undoing.pop_all()
         self._setup = Setup(packed, memory_limit, f"\0{uuid.uuid4()}\0".encode())
         self.startup = 0.0
         self._threads = threads
@@ -92,10 +99,13 @@ class Processes:
         while True:
             busy = {slot.incoming: slot for slot in self._slots if slot.number is not None}
             printing: dict[Any, _Slot] = {slot.printed: slot for slot in busy.values() if slot.printed is not None}
-            ready = wait([*busy, *printing], None if until is None else max(0.0, until - time.monotonic()))
+            births: list[Any] = [self._server] if self._server is not None and self._server.is_awaited() else []
+            ready = wait([*busy, *printing, *births], None if until is None else max(0.0, until - time.monotonic()))
             for each in ready:
                 if each in printing:
                     printing[each].listen()
+                elif isinstance(each, ForkServer):
+                    each.hear()
             said = [self._receive(busy[each]) for each in ready if isinstance(each, Connection)]
             if said or (until is not None and time.monotonic() >= until):
                 return said
@@ -114,16 +124,27 @@ class Processes:
         """End all workers and remove the table's copy."""
         for slot in self._slots:
             slot.kill()
+        if self._server is not None and self._server.is_awaited():
+            self._server.close()  # or else what it imports would be waited for
         for slot in self._slots:
             slot.close()
         self._slots = []
+        if self._server is not None:
+            self._server.close()
         self._folder.cleanup()
 
     def _start(self) -> _Slot:
-        slot = _Slot(self._threads, self._setup.mark)
+        slot = _Slot(self._process_with, self._setup.mark)
         slot.send(self._setup)
         self._slots.append(slot)
         return slot
+
+    def _process_with(self, pipes: Sequence[int]) -> Process:
+        """Start a process: by a fork, or where that cannot be, or no more, as a fresh interpreter."""
+        if self._server is not None:
+            with suppress(OSError):
+                return self._server.start(pipes)
+        return Fresh(pipes, self._threads)
 
     def _slot(self, number: int) -> _Slot:
         return next(slot for slot in self._slots if slot.number == number)
@@ -140,7 +161,7 @@ class Processes:
             return Lost(slot.number, reason, log)
         if isinstance(event, Started) and slot.is_new:
             slot.is_new = False
-            self.startup = max(self.startup, time.perf_counter() - slot.begun)
+            self.startup = max(self.startup, slot.age())
         if isinstance(event, (Started, Reached)):
             return event
         slot.number = None
@@ -152,32 +173,35 @@ class _Slot:
     """One worker process, the pipes to it, and the end of what its trial prints.
 
     What is printed comes through a pipe and is read here, so that it neither fills a disk nor dies with its process.
+
+    Parameters
+    ----------
+    start : callable
+        Starts a process, given what becomes its stdin, stdout and stderr, and the lifeline.
+    mark : bytes
+        Stands before what each trial prints.
     """
 
-    def __init__(self, threads: int, mark: bytes) -> None:
+    def __init__(self, start: Callable[[Sequence[int]], Process], mark: bytes) -> None:
         self.number: int | None = None
-        self.begun, self.is_new = time.perf_counter(), True
+        self.is_new = True
         self._mark = mark
         self._heard = b""
+        (stdin, outgoing), (incoming, stdout), (printed, stderr) = os.pipe(), os.pipe(), os.pipe()
         lifeline, self._lifeline = os.pipe()
-        self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "autotune.execution.worker", str(lifeline)],
-            pass_fds=[lifeline],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            env=_environment(threads),
-            start_new_session=True,  # Ctrl-C is the coordinator's to hear, and what trials start is of its group
-        )
-        os.close(lifeline)
-        stdin, stdout, self.printed = self.process.stdin, self.process.stdout, self.process.stderr
-        assert stdin is not None and stdout is not None and self.printed is not None
-        os.set_blocking(self.printed.fileno(), False)
-        self._outgoing = Connection(os.dup(stdin.fileno()), readable=False)
-        self.incoming = Connection(os.dup(stdout.fileno()), writable=False)
-        stdin.close()
-        stdout.close()
+        try:
+            self._process = start((stdin, stdout, stderr, lifeline))
+        finally:
+            for each in (stdin, stdout, stderr, lifeline):
+                os.close(each)
+        os.set_blocking(printed, False)
+        self.printed: FileIO | None = FileIO(printed)
+        self._outgoing = Connection(outgoing, readable=False)
+        self.incoming = Connection(incoming, writable=False)
+
+    def age(self) -> float:
+        """Return how many seconds ago the process was started; less than none where that is not known yet."""
+        return time.perf_counter() - self._process.began
 
     def send(self, message: Any) -> None:
         with suppress(BrokenPipeError):  # a worker that is dead: the end of its output says so
@@ -204,14 +228,13 @@ class _Slot:
         return self._heard.rpartition(self._mark)[2].decode(errors="replace").strip()[-LOG_CHARACTERS:]
 
     def kill(self) -> None:
-        """Kill the process and all that it has started; it is not reaped before, so that its number is its own."""
-        with suppress(ProcessLookupError, PermissionError):  # a group of the dead is none, or nobody's
-            os.killpg(self.process.pid, signal.SIGKILL)
+        """Kill the process and all that it has started."""
+        self._process.kill()
 
     def close(self) -> tuple[int, str]:
         """Reap the process; return its exit code and the end of what its trial printed."""
         self.kill()
-        code = self.process.wait()
+        code = self._process.wait()
         os.close(self._lifeline)
         self.listen()
         if self.printed is not None:
@@ -245,9 +268,3 @@ def _remove_leftovers() -> None:
             owner = file.read_text()
             if owner and is_dead(owner):
                 shutil.rmtree(file.parent, ignore_errors=True)
-
-
-def _environment(threads: int) -> dict[str, str]:
-    """Return the worker's environment: this process's import path, and no more threads than it was given."""
-    path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-    return {WAITING: "passive", **os.environ, "PYTHONPATH": path, **dict.fromkeys(THREAD_VARIABLES, str(threads))}

@@ -23,12 +23,19 @@ if TYPE_CHECKING:
     from autotune.evaluation import Learners
     from autotune.metrics import Metric
 
+OWN_MODULES = ("cloudpickle", "joblib", "autotune.execution.work")
+"""What every worker imports."""
+
 Begin: TypeAlias = Callable[[Order], Judging]
 """Begins a trial, or a refit."""
 
 
 class Work(Protocol):
     """What trials do."""
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """What a process is to import before workers are forked from it."""
 
     def begin(self) -> Begin:
         """Get ready, once a process, and return what begins a trial."""
@@ -59,6 +66,12 @@ class OnFolds:
     resources: Resources
     learners: Learners | None = None
     everything: Task | None = None
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules of our own learners."""
+        learners = {type(each).__module__ for each in (self.learners or {}).values()}
+        return (*OWN_MODULES, *sorted(module for module in learners if module.startswith("autotune.")))
 
     def begin(self) -> Begin:
         """Return what begins a trial; the task is cut along its folds for the first one."""
@@ -141,6 +154,11 @@ class OfObjective:
     """Calling somebody's objective."""
 
     objective: Objective
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """What somebody's objective imports is not known."""
+        return OWN_MODULES
 
     def begin(self) -> Begin:
         """Return what calls the objective."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import select
 import signal
 import sys
 import threading
@@ -41,11 +42,20 @@ class Setup:
     mark: bytes = b""
 
 
-def main() -> None:
-    """Serve trials until the coordinator closes the pipe."""
+def main(lifeline: int | None, parent: int) -> None:
+    """Serve trials until the coordinator closes the pipe.
+
+    Parameters
+    ----------
+    lifeline : int or None
+        A pipe into which nothing is written, and which ends with the coordinator.
+    parent : int
+        The process that started this one; they end together.
+    """
     incoming, outgoing = _take_pipes()
-    _end_with_lifeline(*map(int, sys.argv[1:]))
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    if lifeline is not None:
+        _end_with_lifeline(lifeline)
+    threading.Thread(target=_end_with_parent, args=(parent,), daemon=True).start()
     with suppress(EOFError, BrokenPipeError, KeyboardInterrupt):
         _serve(incoming, outgoing)
     _end_helpers()
@@ -73,6 +83,8 @@ def _serve(incoming: Connection, outgoing: Connection) -> None:
         _flush()
         sent = attempt(partial(cloudpickle.dumps, event))  # its models may be of a function's own classes
         outgoing.send_bytes(cloudpickle.dumps(Unsent(ticket.number, sent.reason)) if isinstance(sent, Failed) else sent)
+        del judging, event, sent
+        _give_back_memory()
 
 
 def _flush(mark: bytes = b"") -> None:
@@ -83,6 +95,12 @@ def _flush(mark: bytes = b"") -> None:
         ctypes.CDLL(None).fflush(None)
     with suppress(OSError):
         os.write(2, mark)
+
+
+def _give_back_memory() -> None:
+    """Give the system what the allocator holds back of what a trial has freed: up to a table or two."""
+    with suppress(OSError, AttributeError):  # not every system's allocator has this
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _take_pipes() -> tuple[Connection, Connection]:
@@ -99,15 +117,17 @@ def _take_pipes() -> tuple[Connection, Connection]:
     return incoming, outgoing
 
 
-def _end_with_lifeline(lifeline: int | None = None) -> None:
+def _end_with_lifeline(lifeline: int) -> None:
     """Have the kernel kill this process and its helpers when the pipe ends, even where a trial lets no thread run."""
-    if lifeline is not None and sys.platform == "linux" and os.getpgrp() == os.getpid():
+    if sys.platform == "linux" and os.getpgrp() == os.getpid():
         import fcntl
 
         os.set_inheritable(lifeline, False)
         fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
         fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
+        if select.select([lifeline], [], [], 0)[0]:  # it ended before
+            _end_helpers()
 
 
 def _end_with_parent(parent: int) -> None:
@@ -127,4 +147,4 @@ if __name__ == "__main__":
     # the class of Setup must be the one that the coordinator pickles, not __main__'s
     from autotune.execution import worker
 
-    worker.main()
+    worker.main(int(sys.argv[1]) if sys.argv[1:] else None, os.getppid())

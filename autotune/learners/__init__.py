@@ -43,6 +43,11 @@ class Learners(Registry[type[Learner[Any]]]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
+    def module_of(self, name: str) -> str | None:
+        """Return the module of a built-in learner, which is not imported; None for any other."""
+        entry = self._entries.get(name)
+        return entry.partition(":")[0] if isinstance(entry, str) else getattr(entry, "__module__", None)
+
 
 LEARNERS = Learners(
     "learner",

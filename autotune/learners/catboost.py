@@ -155,7 +155,7 @@ class _Growing:
     """A member's booster, trained some rounds ahead of what is shown of it."""
 
     def __init__(self, member: Member, params: CatBoostParams, seed: int, resources: Resources) -> None:
-        cells = member.rows.numeric.size + member.rows.categorical.size
+        cells = member.rows.n_cells
         words = {field.name: getattr(params, field.name) for field in fields(params) if field.name != "max_rounds"}
         self.words = words | {
             "loss_function": _loss(member.problem),

@@ -129,7 +129,8 @@ class DenseFeatures:
         numbers = Numbers.fit(rows.numeric)
         values = numbers.transform(rows.numeric)[:, : len(numbers.medians)]
         levels = Levels.fit(rows, schema, min_count=3, max_levels=max_levels)
-        thin = 4 * (numbers.width + len(levels.lookups)) < numbers.width + sum(_one_hot_widths(levels))
+        filled = len(numbers.medians) + np.isnan(rows.numeric).sum() / max(1, len(rows)) + len(levels.lookups)
+        thin = 4 * filled < numbers.width + sum(_one_hot_widths(levels))
         return cls(numbers, _fitted_scaler(scaler, values), levels, sparse and thin)
 
     def transform(self, rows: Rows) -> Any:

@@ -118,7 +118,7 @@ class LightGBMModel:
 
 def _booster(member: Member, params: LightGBMParams, seed: int, resources: Resources) -> lgb.Booster:
     training, validation = _binned(member, params.max_bin)
-    cells = float(member.rows.numeric.size + member.rows.categorical.size)
+    cells = float(member.rows.n_cells)
     cells *= 1.0 if member.validation is not None else SHARE_OF_A_FOLD
     words = {field.name: getattr(params, field.name) for field in fields(params)}
     del words["max_rounds"]
@@ -201,7 +201,9 @@ def _shaped(predictions: Predictions, problem: Problem) -> Predictions:
 
 
 def _with_both_classes(positive: Predictions) -> Predictions:
-    return np.column_stack([1.0 - positive, positive])
+    both = np.empty((len(positive), 2))
+    both[:, 0], both[:, 1] = 1.0 - positive, positive
+    return both
 
 
 def _n_columns(rows: Rows) -> int:

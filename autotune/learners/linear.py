@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from scipy.linalg import LinAlgWarning
+from scipy.sparse import issparse
 from sklearn.dummy import DummyClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso, LogisticRegression, Ridge
@@ -21,6 +22,9 @@ from autotune.learners.protocol import Member, Model, Pace, Resources, Step, one
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+MOST_COLUMNS = 1000
+"""Tables with fewer columns than this, and than rows, are compressed for least squares."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,21 +77,97 @@ class Linear:
 
 
 def _fit(member: Member, params: LinearParams, seed: int, resources: Resources) -> Model:
-    encoded = dense(member)
-    n_classes = member.problem.n_classes
-    weight = None if member.weight is None else member.weight / member.weight.mean()
-    if n_classes:
-        target, centre, scale = member.y, 0.0, 1.0
-        estimator = _classifier(params, member.y, seed)
-    else:
-        target, centre, scale = standardized(member.y, weight)
-        estimator = _regressor(params, len(target), encoded.training)
     with warnings.catch_warnings():
         # A solver that stops at its last iteration has a usable model; the score judges it.
         warnings.simplefilter("ignore", ConvergenceWarning)
         warnings.simplefilter("ignore", LinAlgWarning)
-        estimator.fit(encoded.training.astype(np.float64), target, sample_weight=weight)
-    return EncodedModel(encoded.remembering(), estimator, n_classes, centre, scale)
+        return _fit_classes(member, params, seed) if member.problem.is_classification else _fit_values(member, params)
+
+
+def _fit_classes(member: Member, params: LinearParams, seed: int) -> Model:
+    encoded = dense(member)
+    estimator = _classifier(params, member.y, seed)
+    estimator.fit(encoded.training.astype(np.float64), member.y, sample_weight=_even_weight(member))
+    return EncodedModel(encoded.remembering(), estimator, member.problem.n_classes)
+
+
+def _fit_values(member: Member, params: LinearParams) -> Model:
+    encoded, weight = dense(member), _even_weight(member)
+    target, centre, scale = standardized(member.y, weight)
+    n_rows, n_columns = encoded.training.shape
+    if n_columns < min(n_rows, MOST_COLUMNS):
+        estimator = _compressed(member, encoded.training, target, weight).fitted(params)
+    else:
+        estimator = _regressor(params, n_rows).fit(encoded.training.astype(np.float64), target, sample_weight=weight)
+    return EncodedModel(encoded.remembering(), estimator, 0, centre, scale)
+
+
+def _even_weight(member: Member) -> NDArray[np.float64] | None:
+    return None if member.weight is None else member.weight / member.weight.mean()
+
+
+@dataclass(frozen=True, slots=True)
+class Compressed:
+    """A table of ``n_columns + 1`` rows with the least squares of a long one.
+
+    Its columns and its target have the same inner products as the centred ones of the long table, so that the squared
+    errors of all coefficients are the same: ridge and lasso of any penalty are fitted to it alone.
+
+    Attributes
+    ----------
+    matrix : ndarray, shape (n_columns + 1, n_columns)
+        Its columns.
+    target : ndarray, shape (n_columns + 1,)
+        Its target.
+    centre : ndarray, shape (n_columns,)
+        Means of the long table's columns; the mean of its target is 0.
+
+    Examples
+    --------
+    >>> table = np.array([[1.0, 0.0], [2.0, 1.0], [3.0, 5.0], [6.0, 2.0]])
+    >>> target = np.array([-2.0, -1.0, 0.0, 3.0])
+    >>> estimator = Compressed.of(table, target, None).fitted(LinearParams(C=0.1))
+    >>> np.allclose(estimator.coef_, Ridge(alpha=10.0).fit(table, target).coef_)
+    True
+    """
+
+    matrix: NDArray[np.float64]
+    target: NDArray[np.float64]
+    centre: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, matrix: Any, target: NDArray[np.float64], weight: NDArray[np.float64] | None) -> Compressed:
+        """Compress a matrix, sparse or not, and a target with mean 0, under weights with mean 1."""
+        weight = np.ones(len(target)) if weight is None else weight
+        n_rows, n_columns = matrix.shape
+        weighted = matrix.multiply(weight[:, None]).tocsr() if issparse(matrix) else matrix * weight[:, None]
+        products = np.empty((n_columns + 1, n_columns + 1))
+        inner = weighted.T @ matrix
+        centre = np.asarray(weighted.sum(axis=0)).ravel() / n_rows
+        products[:-1, :-1] = inner.toarray() if issparse(inner) else inner
+        products[:-1, :-1] -= n_rows * np.outer(centre, centre)
+        products[-1, :-1] = products[:-1, -1] = weighted.T @ target
+        products[-1, -1] = weight @ target**2
+        squares, directions = np.linalg.eigh(products)
+        root = np.sqrt(np.maximum(squares, 0.0))[:, None] * directions.T
+        return cls(np.asfortranarray(root[:, :-1]), root[:, -1].copy(), centre)
+
+    def fitted(self, params: LinearParams) -> Any:
+        """Return the regressor of these parameters, for rows of the long table."""
+        estimator = _regressor(params, len(self.target), fit_intercept=False).fit(self.matrix, self.target)
+        estimator.intercept_ = -float(self.centre @ estimator.coef_)
+        return estimator
+
+
+def _compressed(
+    member: Member, matrix: Any, target: NDArray[np.float64], weight: NDArray[np.float64] | None
+) -> Compressed:
+    """Return the compressed training rows, made once for all trials."""
+    key = (__name__, "compressed")
+    if key not in member.cache:
+        member.cache[key] = Compressed.of(matrix.astype(np.float64), target, weight)
+    compressed: Compressed = member.cache[key]
+    return compressed
 
 
 def _classifier(params: LinearParams, y: NDArray[Any], seed: int) -> Any:
@@ -114,8 +194,7 @@ def _penalty_argument(penalty: str) -> dict[str, Any]:
     return {"l1_ratio": 1.0 if penalty == "l1" else 0.0}
 
 
-def _regressor(params: LinearParams, n_rows: int, matrix: Any) -> Any:
+def _regressor(params: LinearParams, n_rows: int, *, fit_intercept: bool = True) -> Any:
     if params.penalty == "l2":
-        return Ridge(alpha=1.0 / params.C)
-    # With few columns beside the rows the Gram matrix makes an iteration independent of their number.
-    return Lasso(alpha=1.0 / (params.C * n_rows), precompute=n_rows > matrix.shape[1], random_state=0)
+        return Ridge(alpha=1.0 / params.C, fit_intercept=fit_intercept)
+    return Lasso(alpha=1.0 / (params.C * n_rows), fit_intercept=fit_intercept, random_state=0)

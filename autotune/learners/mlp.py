@@ -10,6 +10,9 @@ from autotune.errors import SettingsError
 from autotune.learners.mlp_params import MLPParams
 from autotune.learners.protocol import Member, Pace, Resources, Step
 
+IMPORTS = ("autotune.learners.mlp_network",)
+"""What training imports beside this module."""
+
 FIRST_RUNG = 3.0
 """Epochs before the earliest comparison: sooner, low learning rates are punished."""
 

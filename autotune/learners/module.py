@@ -20,6 +20,9 @@ from autotune.registry import unknown_name
 if TYPE_CHECKING:
     from autotune.data.task import Problem
 
+IMPORTS = ("autotune.learners.torch_module",)
+"""What training imports beside this module."""
+
 Precision = Literal["auto", "float32", "bfloat16"]
 
 SIZES = ("n_features", "n_outputs")

@@ -110,11 +110,15 @@ class Pace:
         Worth at the earliest rung before any trial has finished.
     patience : int
         Steps without a better mean score after which the curve ends.
+    last : int or None
+        The last step there is, where more steps are never worse, as trees of a forest are not: the best step is then
+        the last one done, whatever the noise of the scores says.
     """
 
     worth: float
     first_rung: float
     patience: int
+    last: int | None = None
 
 
 class Learner(Protocol[P_contra]):

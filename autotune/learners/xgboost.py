@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
     from autotune.learners.protocol import Predictions
 
+IMPORTS = ("xgboost",)
+"""What training imports beside this module."""
+
 CELLS_A_THREAD = 250_000
 """Below this many cells of the table a second thread costs more than it brings."""
 
@@ -142,7 +145,7 @@ class _Growing:
     def __init__(self, member: Member, params: XGBoostParams, seed: int, resources: Resources) -> None:
         import xgboost as xgb
 
-        cells = member.rows.numeric.size + member.rows.categorical.size
+        cells = member.rows.n_cells
         threads = min(resources.threads, 1 + cells // CELLS_A_THREAD)
         words = {field.name: getattr(params, field.name) for field in fields(params) if field.name != "max_rounds"}
         words |= _objective(member.problem) | {

@@ -15,10 +15,9 @@ import resource
 import statistics
 import subprocess
 import sys
-import threading
 import time
-from pathlib import Path
 
+from measuring import PeakMemory
 from tables import folder
 
 SCRIPT = """
@@ -91,41 +90,6 @@ def measured(name: str, code: str, *arguments: str) -> float:
     wall = time.perf_counter() - started
     print(f"{name:<26}{cpu:>8.0f} CPU s{wall:>8.0f} s{peak.gigabytes:>8.2f} GB PSS   {output.strip()}", flush=True)
     return cpu
-
-
-class PeakMemory(threading.Thread):
-    """The largest proportional set size of a process and its descendants, looked at twice a second."""
-
-    def __init__(self, pid: int) -> None:
-        super().__init__(daemon=True)
-        self.gigabytes = 0.0
-        self._pid = pid
-        self.start()
-
-    def run(self) -> None:
-        """Look until the process is gone."""
-        while Path(f"/proc/{self._pid}").exists():
-            kilobytes = sum(proportional_kilobytes(pid) for pid in [self._pid, *descendants(self._pid)])
-            self.gigabytes = max(self.gigabytes, kilobytes / 2**20)
-            time.sleep(0.5)
-
-
-def descendants(pid: int) -> list[int]:
-    """Return the processes below a process."""
-    try:
-        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
-    return children + [below for child in children for below in descendants(child)]
-
-
-def proportional_kilobytes(pid: int) -> int:
-    """Return a process's proportional set size, 0 when it is gone."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
 
 
 def start_up() -> None:

@@ -122,7 +122,7 @@ class Chaos:
 
     def _kill(self, coordinators: list[subprocess.Popen[bytes]]) -> None:
         alive = [each.pid for each in coordinators if each.poll() is None]
-        workers = [pid for parent in alive for pid in children(parent)]
+        workers = [pid for parent in alive for server in children(parent) for pid in (server, *children(server))]
         self._workers.update(workers)
         kind = "coordinator" if self._random.random() < 0.3 else "worker"
         victims = alive if kind == "coordinator" else workers
@@ -184,9 +184,9 @@ def children(parent: int) -> list[int]:
 
 
 def is_worker(pid: int) -> bool:
-    """Return whether a process still runs and is a worker of ours."""
+    """Return whether a process still runs and is a worker of ours, or what these are forked from."""
     with suppress(OSError):
-        return b"autotune.execution.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return b"autotune.execution." in Path(f"/proc/{pid}/cmdline").read_bytes()
     return False
 
 

@@ -1,5 +1,6 @@
 import gzip
 import json
+import subprocess
 import sys
 
 import numpy as np
@@ -181,3 +182,27 @@ def test_json_gives_each_number_back_to_its_last_digit(tmp_path, suffix):
     text = json.dumps(records) if suffix == ".json" else "\n".join(map(json.dumps, records))
     (tmp_path / f"t{suffix}").write_text(text)
     pd.testing.assert_frame_equal(read_source(tmp_path / f"t{suffix}").frame, frame, check_exact=True)
+
+
+KEPT = """
+import sys
+import pandas, pyarrow
+from autotune.data.readers import read_source
+
+def megabytes():
+    lines = open("/proc/self/smaps_rollup").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:")) / 1024
+
+before = megabytes()
+source = read_source(sys.argv[1])
+print((megabytes() - before) / (source.frame.memory_usage().sum() / 2**20))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_of_a_large_file_no_second_copy_stays_in_memory(tmp_path):
+    path = tmp_path / "large.parquet"
+    draws = np.random.default_rng(0).normal(size=(200_000, 25)).round(3)
+    pd.DataFrame(draws, columns=[f"c{i}" for i in range(25)]).to_parquet(path)
+    done = subprocess.run([sys.executable, "-c", KEPT, str(path)], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 1.4, "tables in memory"

@@ -27,7 +27,8 @@ from autotune.data.task import ALL_TASKS, Column, Problem, Rows, Schema, Task
 from autotune.errors import SettingsError
 from autotune.evaluation import cross_validate
 from autotune.execution.events import Completed, Event, Failed, Lost, Reached, Started, Stopped, Ticket
-from autotune.execution.pool import THREAD_VARIABLES, Processes
+from autotune.execution.pool import Processes
+from autotune.execution.processes import CAN_FORK, THREAD_VARIABLES, ForkServer
 from autotune.execution.work import OnFolds
 from autotune.learners.custom import custom_learner
 from autotune.learners.protocol import Resources
@@ -37,6 +38,7 @@ from autotune.settings import make_settings
 from autotune.spaces.space import Config
 
 LINEAR = Config("linear", {"C": 1.0})
+both_ways = pytest.mark.parametrize("forked", [True, False] if CAN_FORK else [False])
 FOREVER = float("inf")
 PATIENCE = 60.0
 
@@ -56,9 +58,13 @@ def metric_of(function: Any) -> Metric:
 
 
 @contextmanager
-def pool_of(function: Any = None, n_workers: int = 1, threads: int = 1) -> Iterator[Processes]:
+def pool_of(function: Any = None, n_workers: int = 1, threads: int = 1, forked: bool = CAN_FORK) -> Iterator[Processes]:
     metric = METRICS["rmse"] if function is None else metric_of(function)
-    pool = Processes(n_workers, OnFolds(make_task(), FOLDS, metric, Resources(threads=threads)), threads)
+    work, server = (
+        OnFolds(make_task(), FOLDS, metric, Resources(threads=threads)),
+        ForkServer(threads) if forked else None,
+    )
+    pool = Processes(n_workers, work, threads, server=server)
     try:
         yield pool
     finally:
@@ -88,15 +94,22 @@ def alive(pid: int) -> bool:
 
 
 def children() -> list[int]:
-    """Worker processes of this process."""
+    """Worker processes of this process: fresh interpreters, or what its fork servers have forked."""
+    forked = [worker for server in processes_of(os.getpid()) for worker in processes_of(server)]
+    return [*processes_of(os.getpid(), "worker"), *forked]
+
+
+def processes_of(parent: int, module: str = "fork_server") -> list[int]:
+    """Return the processes that a process has started, and that run a module."""
     found = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(os.getpid())], capture_output=True, text=True, check=False
+        ["ps", "-o", "pid=,args=", "--ppid", str(parent)], capture_output=True, text=True, check=False
     )
-    return [int(line.split()[0]) for line in found.stdout.splitlines() if "autotune.execution.worker" in line]
+    return [int(line.split()[0]) for line in found.stdout.splitlines() if f"autotune.execution.{module}" in line]
 
 
-def test_a_worker_gives_the_evaluation_that_this_process_gives() -> None:
-    with pool_of() as pool:
+@both_ways
+def test_a_worker_gives_the_evaluation_that_this_process_gives(forked: bool) -> None:
+    with pool_of(forked=forked) as pool:
         assert pool.capacity() == 1
         event = run_one(pool, 4)
         assert isinstance(event, Completed) and event.number == 4
@@ -169,8 +182,9 @@ def test_a_killed_worker_is_lost_alone_and_another_takes_its_place() -> None:
         assert isinstance(run_one(pool, 2), Completed)
 
 
-def test_a_worker_that_dies_idle_costs_one_attempt_and_no_hang() -> None:
-    with pool_of() as pool:
+@both_ways
+def test_a_worker_that_dies_idle_costs_one_attempt_and_no_hang(forked: bool) -> None:
+    with pool_of(forked=forked) as pool:
         assert isinstance(run_one(pool, 0), Completed)
         (pid,) = children()
         os.kill(pid, signal.SIGKILL)
@@ -178,18 +192,20 @@ def test_a_worker_that_dies_idle_costs_one_attempt_and_no_hang() -> None:
         assert isinstance(run_one(pool, 1), Completed)
 
 
-def test_the_last_words_of_a_worker_are_in_the_reason() -> None:
+@both_ways
+def test_the_last_words_of_a_worker_are_in_the_reason(forked: bool) -> None:
     def exits(y: Any, predictions: Any, weight: Any) -> float:
         print("my last words", flush=True)
         os._exit(3)
 
-    with pool_of(exits) as pool:
+    with pool_of(exits, forked=forked) as pool:
         event = run_one(pool)
     assert isinstance(event, Lost)
     assert event.reason == "its worker process ended with exit code 3: my last words"
 
 
-def test_printing_in_a_trial_breaks_no_message() -> None:
+@both_ways
+def test_printing_in_a_trial_breaks_no_message(forked: bool) -> None:
     def talkative(y: Any, predictions: Any, weight: Any) -> float:
         print("to stdout " * 1000, flush=True)
         os.write(1, b"to file descriptor 1\n" * 1000)
@@ -198,7 +214,7 @@ def test_printing_in_a_trial_breaks_no_message() -> None:
         assert sys.stdin is None or sys.stdin.read() == ""
         return 1.0
 
-    with pool_of(talkative) as pool:
+    with pool_of(talkative, forked=forked) as pool:
         for number in range(3):
             event = run_one(pool, number)
             assert isinstance(event, Completed), event
@@ -291,9 +307,10 @@ def pids_in(file: Path) -> list[int]:
     return [int(word) for word in file.read_text().split()]
 
 
+@both_ways
 @pytest.mark.parametrize("ends", ["hangs", "exits"])
-def test_what_a_lost_trial_has_started_ends_with_it(ends: str, tmp_path: Path) -> None:
-    with pool_of(helper_of(str(tmp_path / "pids"), ends)) as pool:
+def test_what_a_lost_trial_has_started_ends_with_it(ends: str, forked: bool, tmp_path: Path) -> None:
+    with pool_of(helper_of(str(tmp_path / "pids"), ends), forked=forked) as pool:
         pool.submit(Ticket(0, LINEAR, 3))
         helpers = pids_in(tmp_path / "pids")
         if ends == "hangs":
@@ -339,12 +356,29 @@ def test_workers_times_threads_stay_within_the_cores(cores: int, n_jobs: int, mo
     assert plan.n_jobs == (cores if n_jobs == -1 else min(n_jobs, cores))
 
 
-def test_the_table_reaches_workers_by_memory_map() -> None:
-    with pool_of() as pool:
+@both_ways
+def test_the_table_reaches_workers_by_memory_map(forked: bool) -> None:
+    with pool_of(forked=forked) as pool:
         assert isinstance(run_one(pool), Completed)
         (pid,) = children()
         mapped = [line for line in Path(f"/proc/{pid}/maps").read_text().splitlines() if "task.joblib" in line]
         assert mapped and all(" r--" in line for line in mapped)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_what_a_trial_has_freed_is_the_system_s_again() -> None:
+    def scatters(y: Any, predictions: Any, weight: Any) -> float:
+        blocks = [bytearray(50_000) for _ in range(4000)]
+        scatters.last = blocks[-1]  # type: ignore[attr-defined]  # what is above the rest of the heap keeps it there
+        return 1.0
+
+    with pool_of(scatters) as pool:
+        assert isinstance(run_one(pool), Completed)
+        (pid,) = children()
+        time.sleep(0.5)
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    kilobytes = next(int(line.split()[1]) for line in lines if line.startswith("Private_Dirty:"))
+    assert kilobytes < 200_000  # 300_000 where it is kept
 
 
 def test_close_leaves_no_process_and_no_copy_of_the_table() -> None:
@@ -352,6 +386,9 @@ def test_close_leaves_no_process_and_no_copy_of_the_table() -> None:
         pool.submit(Ticket(0, LINEAR, 0))
         pool.submit(Ticket(1, LINEAR, 0))
         folder = Path(pool._folder.name)
+        n_started = 0
+        while n_started < 2:
+            n_started += sum(isinstance(event, Started) for event in pool.events(PATIENCE))
         workers = children()
         assert len(workers) == 2 and folder.exists()
     assert not any(map(alive, workers))
@@ -369,7 +406,7 @@ def table() -> dict[str, Any]:
 
 def test_a_metric_that_kills_its_process_twice_is_a_failed_trial() -> None:
     def deadly_rmse_error(y_true: Any, y_pred: Any) -> float:
-        if os.environ.get("OMP_NUM_THREADS") == "1" and "autotune.execution.worker" in " ".join(sys.orig_argv):
+        if os.environ.get("OMP_NUM_THREADS") == "1" and "autotune.execution" in " ".join(sys.orig_argv):
             os._exit(9)
         return float(np.abs(y_true - y_pred).mean())
 

@@ -5,8 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from autotune.errors import SettingsError
+from autotune.learners import forest
+from autotune.learners.encoded import standardized
+from autotune.learners.features import ordinal
 from autotune.learners.forest import ExtraTrees, ExtraTreesParams, RandomForest, RandomForestParams
 from autotune.learners.protocol import Member, Resources
 from autotune.testing import made_members
@@ -15,7 +19,7 @@ BOTH = pytest.mark.parametrize("learner", [RandomForest, ExtraTrees])
 
 
 def model(learner: Any, member: Member, **params: Any) -> Any:
-    (step,) = learner().train([member], learner.Params(**params), seed=3, resources=Resources())
+    *_, step = learner().train([member], learner.Params(**params), seed=3, resources=Resources())
     return step.models()[0]
 
 
@@ -42,6 +46,40 @@ def test_the_kept_model_has_more_trees(learner: Any) -> None:
         for one in (member, replace(member, validation=None))
     ]
     assert n_trees == [4, 9]
+
+
+@BOTH
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_growing_tree_by_tree_changes_no_digit(learner: Any, kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    members = made_members(kind)
+    params = learner.Params(n_estimators=23, max_features=0.5)
+    steps = list(take(learner, members, params))
+    assert [number for number, _, _ in steps] == list(range(1, 24))
+    for _, predictions, models in steps:  # the votes that are kept up are what the forest of so many trees says
+        for member, one, model_ in zip(members, predictions, models, strict=True):
+            assert np.array_equal(one, model_.predict(member.validation))
+    for seed, (member, grown) in enumerate(zip(members, steps[-1][2], strict=True), start=3):
+        at_once = clone(grown.estimator).set_params(random_state=seed)
+        at_once.fit(ordinal(member).training, member.y if kind != "regression" else standardized(member.y, None)[0])
+        whole = replace(grown, estimator=at_once)
+        assert np.array_equal(whole.predict(member.validation), grown.predict(member.validation))
+    monkeypatch.setattr(forest, "SECONDS_AHEAD", 1e-9)  # one by one
+    for (_, left, _), (_, right, _) in zip(steps, take(learner, members, params), strict=True):
+        assert all(np.array_equal(one, other) for one, other in zip(left, right, strict=True))
+
+
+def take(learner: Any, members: Any, params: Any) -> Any:
+    for step in learner().train(members, params, seed=3, resources=Resources()):
+        yield step.number, step.predictions(), step.models()
+
+
+@BOTH
+def test_a_refit_has_the_share_of_its_trees_that_the_curve_reached(learner: Any) -> None:
+    member = replace(made_members("binary", 1)[0], validation=None)
+    params = learner.Params(n_estimators=4, n_estimators_at_refit=9)
+    steps = learner().train([member], params, seed=3, resources=Resources())
+    assert [len(step.models()[0].estimator.estimators_) for step in steps] == [3, 5, 7, 9]
+    assert learner().pace(params).last == 4
 
 
 @BOTH

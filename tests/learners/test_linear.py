@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
+from sklearn.linear_model import Lasso, Ridge
 
 from autotune.data.task import Column, Problem, Rows, Schema
 from autotune.errors import SettingsError
-from autotune.learners.linear import Linear, LinearParams
+from autotune.learners.linear import Compressed, Linear, LinearParams
 from autotune.learners.protocol import Member, Resources
 
 NAMES = Schema(tuple(Column(f"x{i}", "numeric") for i in range(6)))
@@ -108,3 +110,33 @@ def test_no_warning_leaks_from_twin_columns_and_weak_penalties(kind: str, n_clas
 def test_wrong_words_are_refused() -> None:
     with pytest.raises(SettingsError, match="penalty='elastic' is not one of l2, l1"):
         LinearParams(penalty="elastic")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("layout", [np.asarray, csr_matrix])
+@pytest.mark.parametrize("C", [1e-3, 0.1, 1.0])
+def test_compressing_the_rows_changes_no_coefficient(layout: Any, weighted: bool, C: float) -> None:
+    draws = np.random.default_rng(5)
+    matrix = np.hstack([draws.normal(size=(300, 3)), np.eye(5)[draws.integers(0, 5, 300)]])
+    target = matrix @ draws.normal(size=8) + draws.normal(size=300)
+    weight = draws.uniform(0.5, 1.5, 300) if weighted else np.ones(300)
+    weight, target = weight / weight.mean(), target - np.average(target, weights=weight)
+    compressed = Compressed.of(layout(matrix), target, weight if weighted else None)
+    for whole, penalty, atol in (
+        (Ridge(1 / C), "l2", 1e-9),
+        (Lasso(1 / C / 300, tol=1e-6, max_iter=10**5), "l1", 0.02),
+    ):
+        whole.fit(matrix, target, sample_weight=weight)
+        found = compressed.fitted(LinearParams(C=C, penalty=penalty))  # type: ignore[arg-type]
+        np.testing.assert_allclose(found.predict(matrix), whole.predict(matrix), atol=atol)
+
+
+def test_trials_of_a_fold_share_its_compressed_rows_and_no_result() -> None:
+    rows = made(100)
+    y = rows.numeric @ np.arange(6.0)
+    alone = fitted("regression", y, rows, C=0.01).predict(rows)
+    member = Member(Problem("regression", 0, NAMES), rows, y, None, rows)
+    for C in (10.0, 0.01):
+        (step,) = Linear().train([member], LinearParams(C=C), seed=0, resources=Resources())
+    assert np.array_equal(step.predictions()[0], alone)
+    assert sum(isinstance(kept, Compressed) for kept in member.cache.values()) == 1
