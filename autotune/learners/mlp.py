@@ -10,7 +10,7 @@ from autotune.errors import SettingsError
 from autotune.learners.mlp_params import MLPParams
 from autotune.learners.protocol import Member, Pace, Resources, Step
 
-IMPORTS = ("autotune.learners.mlp_network",)
+IMPORTS = ("autotune.learners.mlp_training",)
 """What training imports beside this module."""
 
 FIRST_RUNG = 3.0
