@@ -23,6 +23,8 @@ from autotune.learners.mlp_layers import (
     Layer,
     LayerNorm,
     Linear,
+    RandomBits,
+    Room,
     scaled_and_shifted,
 )
 from autotune.learners.mlp_params import MLPParams
@@ -77,7 +79,7 @@ class Networks:
         Layers.
     draws : sequence of torch.Generator
         Draw the first weights of each fold, on the CPU.
-    drops : sequence of torch.Generator
+    drops : sequence of RandomBits
         Draw what each fold drops, on the device.
     like : Tensor
         Of the type and on the device that they are to have.
@@ -99,7 +101,7 @@ class Networks:
         params: MLPParams,
         *,
         draws: Sequence[torch.Generator],
-        drops: Sequence[torch.Generator],
+        drops: Sequence[RandomBits],
         like: Tensor,
         single_rows: bool = False,
     ) -> None:
@@ -125,14 +127,15 @@ class Networks:
         self.layers = list(self._made(drops, single_rows))
         self._draw(draws)
 
-    def _made(self, drops: Sequence[torch.Generator], single_rows: bool) -> Iterator[Layer]:
-        params = self.params
-        last = len(self.widths) - 2
+    def _made(self, drops: Sequence[RandomBits], single_rows: bool) -> Iterator[Layer]:
+        params, last = self.params, len(self.widths) - 2
+        by_row = params.normalization == "batch"
         for place, (n_in, n_out) in enumerate(zip(self.widths[:-1], self.widths[1:], strict=True)):
             has_bias = place == last or params.normalization != "batch"
             weight, of_weight = self._decaying.take(n_out, n_in)
             bias, of_bias = self._others.take(n_out) if has_bias else (None, None)
-            yield Linear(weight, of_weight, bias, of_bias, is_first=place == 0 and not self.n_codes)
+            is_first = place == 0 and not self.n_codes
+            yield Linear(weight, of_weight, bias, of_bias, Room(by_row), Room(by_row), is_first=is_first)
             if place == last:
                 return
             if params.normalization != "none":
@@ -143,9 +146,9 @@ class Networks:
                     yield LayerNorm(*parts)
                 else:
                     yield BatchNorm(*parts, torch.zeros_like(scale), torch.ones_like(scale), frozen=single_rows)
-            yield Activation(params.activation)
+            yield Activation(params.activation, Room(by_row))
             if params.dropout > 0:
-                yield Dropout(params.dropout, drops)
+                yield Dropout(params.dropout, drops, Room(by_row), Room(by_row))
 
     def _draw(self, draws: Sequence[torch.Generator]) -> None:
         """Draw the weights of each fold as if it were alone, with a spread that keeps variances through the layers."""
@@ -263,7 +266,8 @@ class Perceptrons:
         for place, (weight, bias) in enumerate(self.linears):
             if place:
                 x = self._normalized(x, place - 1)
-                x = ACTIVATIONS[self.activation](x, torch.empty_like(x))
+                function = ACTIVATIONS[self.activation]
+                x = function.forward(x, x if function.in_place else torch.empty_like(x))
             x = torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
         return x
 

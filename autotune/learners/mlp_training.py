@@ -16,13 +16,14 @@ import torch
 from torch import Tensor
 
 from autotune.learners.features import NetworkFeatures
+from autotune.learners.mlp_layers import random_bits
 from autotune.learners.mlp_losses import losses_with_gradients
 from autotune.learners.mlp_network import Networks, Perceptrons, Shape
+from autotune.learners.torch_optimizers import Optimizer
 from autotune.learners.torch_training import (
     ROWS_A_PREDICTION,
     Target,
     as_tensors,
-    make_optimizer,
     row_weights,
     training_tensors,
     validation_tensors,
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from autotune.learners.protocol import Member, Predictions
 
 T = TypeVar("T")
+
+ROWS_TOGETHER = 1024
+"""Rows of each member that are brought together, or predicted, at a time."""
 
 SPARE_ROWS = 1.1
 """How many times as many rows one of two folds side by side may have: what is filled up is computed in vain."""
@@ -137,11 +141,11 @@ class GroupTraining:
             members[0].problem.n_classes or 1,
             params,
             draws=self.draws,
-            drops=[torch.Generator(like.device).manual_seed((seed + 2**32) % 2**63) for seed in seeds],
+            drops=[random_bits((seed + 2**32) % 2**63, like.device) for seed in seeds],
             like=like,
             single_rows=all(len(member.y) == 1 for member in members),
         )
-        self.optimizer = make_optimizer([self.networks.decaying], self.networks.undecayed, params, like.device.type)
+        self.optimizer = Optimizer([self.networks.decaying], self.networks.undecayed, params)
         self.inputs = [(numbers.to(like), codes.to(like.device)) for _, numbers, codes in fitted]
         encoded = [
             target.encode(member.y).to(like.device) for target, member in zip(self.targets, members, strict=True)
@@ -149,7 +153,7 @@ class GroupTraining:
         self.answers = [answers.to(like) if answers.is_floating_point() else answers for answers in encoded]
         self.weights = [row_weights(member, params).to(like) for member in members]
         self.batches = Batches([len(member.y) for member in members], params.batch_size, like)
-        self.room = self.networks.room_for_inputs(self.batches.places.shape[2])
+        self.room = self.networks.room_for_inputs(max(ROWS_TOGETHER, self.batches.places.shape[2]))
 
     def run_epoch(self) -> None:
         """Go once through each member's rows in a new order; FloatingPointError if a loss is not finite."""
@@ -159,39 +163,40 @@ class GroupTraining:
             for member, draws in zip(self.members, self.draws, strict=True)
         ]
         rows = [order.to(batches.places.device)[places] for order, places in zip(orders, batches.places, strict=True)]
-        answers = torch.stack([each[own] for each, own in zip(self.answers, rows, strict=True)], dim=-1)
-        weights = (
-            torch.stack([each[own] for each, own in zip(self.weights, rows, strict=True)], dim=-1) * batches.shares
-        )
+        answers = torch.stack([each[own] for each, own in zip(self.answers, rows, strict=True)], dim=1)
+        weights = torch.stack([each[own] for each, own in zip(self.weights, rows, strict=True)], dim=1)
+        weights *= batches.shares
         total = weights.new_zeros(())
-        for step, sizes in enumerate(batches.sizes):
+        for step, (sizes, (numbers, codes)) in enumerate(zip(batches.sizes, self._gathered(rows), strict=True)):
             n = max(sizes)
-            numbers, codes = self._gathered([own[step, :n] for own in rows])
-            self._set_rate((self.epochs_done + (step + 0.5) / n_steps) / self.params.epochs)
-            outputs = self.networks.forward(numbers, codes, sizes)
-            loss, gradient = self.loss(outputs.transpose(0, 1), answers[step, :n], weights[step, :n])
+            outputs = self.networks.forward(numbers[:, :n], codes[:, :n], sizes)
+            loss, gradient = self.loss(outputs, answers[step, :, :n], weights[step, :, :n])
             total += loss
-            self.networks.backward(gradient.transpose(0, 1))
+            self.networks.backward(gradient)
             self._clip()
-            self.optimizer.step()
+            progress = (self.epochs_done + (step + 0.5) / n_steps) / self.params.epochs
+            self.optimizer.step(self.params.learning_rate * rate_factor(self.params, progress))
         self.epochs_done += 1
         if not math.isfinite(float(total)):
             raise FloatingPointError(f"loss is not finite at epoch {self.epochs_done}")
 
-    def _gathered(self, rows: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the numbers (F, n, p) and codes (F, n, q) of some rows of each member."""
-        numbers, codes = (room[:, : len(rows[0])] for room in self.room)
-        for fold, (own, inputs) in enumerate(zip(rows, self.inputs, strict=True)):
-            for whole, part in zip(inputs, (numbers, codes), strict=True):
-                if whole.shape[1] == part.shape[2]:
-                    torch.index_select(whole, 0, own, out=part[fold])
-                else:  # the columns that only other members have stay zeros
-                    part[fold, :, : whole.shape[1]] = whole.index_select(0, own)
-        return numbers, codes
+    def _gathered(self, rows: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the numbers (F, n, p) and codes (F, n, q) of each batch, from rows (n_batches, n) of each member.
 
-    def _set_rate(self, progress: float) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.params.learning_rate * rate_factor(self.params, progress)
+        As many batches are brought together at a time as there is room for.
+        """
+        n = rows[0].shape[1]
+        for some in zip(*(own.split(self.room[0].shape[1] // n) for own in rows), strict=True):
+            for fold, (own, inputs) in enumerate(zip(some, self.inputs, strict=True)):
+                for whole, room in zip(inputs, self.room, strict=True):
+                    part = room[fold, : own.numel()]
+                    if whole.shape[1] == part.shape[1]:
+                        torch.index_select(whole, 0, own.flatten(), out=part)
+                    else:  # the columns that only other members have stay zeros
+                        part[:, : whole.shape[1]] = whole.index_select(0, own.flatten())
+            for batch in range(len(some[0])):
+                numbers, codes = (room[:, batch * n : (batch + 1) * n] for room in self.room)
+                yield numbers, codes
 
     def _clip(self) -> None:
         """Shorten the gradient of each member that is longer than allowed."""
@@ -215,16 +220,17 @@ class GroupTraining:
         ]
 
     def _outputs(self, inputs: Sequence[tuple[Tensor, Tensor]]) -> Iterator[Tensor]:
-        """Yield the outputs (F, n, n_outputs) of some rows of each member at a time; of zeros where one has no more."""
+        """Yield the outputs (F, n, n_outputs) of some rows of each member at a time; of any where one has no more."""
         frozen = self.networks.frozen()
         longest = max(len(numbers) for numbers, _ in inputs)
-        for start in range(0, longest, ROWS_A_PREDICTION):
-            room = self.networks.room_for_inputs(min(ROWS_A_PREDICTION, longest - start))
+        for start in range(0, longest, ROWS_TOGETHER):
+            n = min(ROWS_TOGETHER, longest - start)
             for fold, own in enumerate(inputs):
-                for whole, part in zip(own, room, strict=True):
-                    rows = whole[start : start + ROWS_A_PREDICTION]
+                for whole, part in zip(own, self.room, strict=True):
+                    rows = whole[start : start + n]
                     part[fold, : len(rows), : rows.shape[1]] = rows
-            yield frozen.outputs(*room)
+            numbers, codes = self.room
+            yield frozen.outputs(numbers[:, :n], codes[:, :n])
 
     def models(self) -> list[MLPModel]:
         """Return the model of each member as it stands."""
@@ -244,7 +250,7 @@ class Batches:
         The rows of each member, for each batch.
     places : Tensor, shape (F, n_batches, n)
         Where they stand in the member's order; 0 for what fills up.
-    shares : Tensor, shape (n_batches, n, F)
+    shares : Tensor, shape (n_batches, F, n)
         What each of them is of its member's batch; 0 for what fills up.
 
     Examples
@@ -259,11 +265,11 @@ class Batches:
         self.sizes = list(zip(*([len(batch) for batch in own] for own in parts), strict=True))
         longest = max(map(max, self.sizes))
         places = torch.zeros(len(n_rows), n_batches, longest, dtype=torch.int64)
-        shares = torch.zeros(n_batches, longest, len(n_rows), dtype=like.dtype)
+        shares = torch.zeros(n_batches, len(n_rows), longest, dtype=like.dtype)
         for fold, own in enumerate(parts):
             for step, batch in enumerate(own):
                 places[fold, step, : len(batch)] = batch
-                shares[step, : len(batch), fold] = 1 / len(batch)
+                shares[step, fold, : len(batch)] = 1 / len(batch)
         self.places, self.shares = places.to(like.device), shares.to(like.device)
 
 

@@ -19,10 +19,11 @@ from torch import Tensor, nn
 
 from autotune.learners.encoded import standardized
 from autotune.learners.features import NetworkFeatures
+from autotune.learners.torch_optimizers import Optimizer
 from autotune.learners.training_params import TrainingParams, count_batches, rate_factor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from autotune.data.task import Problem, Rows
     from autotune.learners.protocol import Member, Predictions
@@ -74,11 +75,10 @@ class Training:
         self.features, numbers, codes = training_tensors(member)
         chosen = {id(parameter) for parameter in decaying}
         trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        self.optimizer = make_optimizer(
+        self.optimizer = Optimizer(
             [parameter for parameter in trained if id(parameter) in chosen],
             [parameter for parameter in trained if id(parameter) not in chosen],
             params,
-            device,
         )
         tensors = (numbers, codes, self.target.encode(member.y), row_weights(member, params))
         self.data = [tensor.to(device) for tensor in tensors]
@@ -114,14 +114,12 @@ class Training:
 
     def _step(self, batch: tuple[Tensor, ...], progress: float) -> Tensor:
         numbers, codes, target, weight = batch
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.params.learning_rate * rate_factor(self.params, progress)
-        self.optimizer.zero_grad()
+        self.network.zero_grad()
         loss = (self.losses(self.forward(numbers, codes), target) * weight).mean()
         loss.backward()
         if self.params.gradient_clip > 0:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.params.gradient_clip)
-        self.optimizer.step()
+        self.optimizer.step(self.params.learning_rate * rate_factor(self.params, progress))
         return loss.detach()
 
 
@@ -229,32 +227,3 @@ def row_weights(member: Member, params: TrainingParams) -> Tensor:
         of_class = np.bincount(member.y, weight)
         weight = weight * np.divide(1.0, of_class, out=np.zeros(len(of_class)), where=of_class > 0)[member.y]
     return torch.from_numpy((weight / weight.mean()).astype(np.float32))
-
-
-# ---- optimizer ----
-
-
-def make_optimizer(
-    decaying: Sequence[Tensor], others: Sequence[Tensor], params: TrainingParams, device: str
-) -> torch.optim.Optimizer:
-    """Make the optimizer of parameters that decay and others. All but rmsprop take a step in one fused program."""
-    groups = [
-        {"params": list(others), "weight_decay": 0.0},
-        {"params": list(decaying), "weight_decay": params.weight_decay},
-    ]
-    real = all(
-        parameter.is_floating_point() for parameter in (*decaying, *others)
-    )  # no fused program takes complex ones
-    rate, fused = params.learning_rate, real and (device == "cpu" or device.startswith("cuda"))
-    match params.optimizer:
-        case "sgd":
-            nesterov = params.nesterov and params.momentum > 0
-            return torch.optim.SGD(groups, lr=rate, momentum=params.momentum, nesterov=nesterov, fused=fused)
-        case "adam":
-            return torch.optim.Adam(groups, lr=rate, fused=fused)
-        case "adamw":
-            return torch.optim.AdamW(groups, lr=rate, fused=fused)
-        case "rmsprop":
-            return torch.optim.RMSprop(groups, lr=rate, momentum=params.momentum)
-        case "adagrad":
-            return torch.optim.Adagrad(groups, lr=rate, fused=fused and device == "cpu")

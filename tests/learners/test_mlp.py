@@ -15,7 +15,6 @@ from autotune.data.task import Column, Problem, Rows, Schema, TaskKind
 from autotune.errors import SettingsError
 from autotune.learners import mlp_params, training_params
 from autotune.learners.mlp import MLP, choose_device
-from autotune.learners.mlp_layers import Dropout
 from autotune.learners.mlp_params import MLPParams
 from autotune.learners.mlp_training import CohortTraining
 from autotune.learners.protocol import Member, Resources, Step
@@ -295,16 +294,6 @@ def test_the_loss_falls() -> None:
         training.run_epoch()
     assert before > 0.6
     assert np.min(training.predictions()[0], axis=1).mean() < 0.3  # it has become sure
-
-
-def test_dropout_draws_the_share_and_keeps_the_mean() -> None:
-    x = torch.ones(2, 1001, 99)
-    dropout = Dropout(0.3, [torch.Generator().manual_seed(fold) for fold in range(2)])
-    dropped = dropout.forward(x, [1001, 1001])
-    assert float((dropped == 0).float().mean()) == pytest.approx(0.3, abs=0.01)
-    assert float(dropped.mean()) == pytest.approx(1.0, abs=0.01)
-    assert not torch.equal(dropped[0], dropped[1])
-    assert torch.equal(dropout.backward(torch.ones_like(x)), dropped)
 
 
 @pytest.mark.parametrize("schedule", get_args(training_params.Schedule))

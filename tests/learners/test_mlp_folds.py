@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from autotune.data.task import Column, Problem, Rows, Schema, TaskKind
 from autotune.learners import mlp_params, training_params
-from autotune.learners.mlp_layers import Dropout
+from autotune.learners.mlp_layers import Dropout, Room, random_bits
 from autotune.learners.mlp_params import MLPParams
 from autotune.learners.mlp_training import CohortTraining, side_by_side
 from autotune.learners.protocol import Member
@@ -207,13 +207,28 @@ def test_each_fold_drops_what_it_would_drop_alone(n_rows: list[int]) -> None:
         assert np.abs(alone.predictions()[0] - together.predictions()[place]).max() < 1e-8
 
 
+def made_dropout(share: float, *seeds: int) -> Dropout:
+    sources = [random_bits(seed, torch.device("cpu")) for seed in seeds]
+    return Dropout(share, sources, Room(by_row=False), Room(by_row=False))
+
+
 def test_dropout_draws_by_fold_not_by_those_beside_it() -> None:
-    x = torch.ones(2, 6, 5)
-    both = Dropout(0.5, [torch.Generator().manual_seed(0), torch.Generator().manual_seed(1)])
-    one = Dropout(0.5, [torch.Generator().manual_seed(1)])
+    x, both, one = torch.ones(2, 6, 5), made_dropout(0.5, 0, 1), made_dropout(0.5, 1)
     for sizes in ([6, 5], [5, 6]):
         together, alone = both.forward(x, sizes), one.forward(x[:1, : sizes[1]], sizes[1:])
         assert torch.equal(together[1, : sizes[1]], alone[0])
+
+
+@pytest.mark.parametrize("share", [0.001, 0.1, 0.3, 0.95])
+def test_dropout_drops_its_share_over_the_steps_and_keeps_the_mean_at_each(share: float) -> None:
+    x, dropout = torch.ones(2, 500, 64), made_dropout(share, 0, 1)
+    dropped = [dropout.forward(x, [500, 500]).clone() for _ in range(64)]
+    whole = torch.stack(dropped)
+    assert not torch.equal(whole[:, 0], whole[:, 1])
+    assert float(whole.eq(0).double().mean()) == pytest.approx(share, abs=1e-3)
+    for each in dropped:
+        assert float(each.mean()) == pytest.approx(1.0, abs=0.02 / (1 - share))
+    assert torch.equal(dropout.backward(torch.ones_like(x)), dropped[-1])
 
 
 # ---- models ----
