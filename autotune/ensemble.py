@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from autotune.study.tally import LEADING
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from autotune.learners.protocol import Model
     from autotune.study.records import TrialRecord
 
-CONTENDERS = 10
+CONTENDERS = LEADING
 """Trials that may join; the best one of each learner is always among them."""
 
 ROUNDS = 12

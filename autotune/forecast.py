@@ -97,8 +97,8 @@ def reserve(plan: Plan, forecast: Forecast, records: Sequence[TrialRecord]) -> f
     forecast : Forecast
         How long it takes.
     records : sequence of TrialRecord
-        The trials so far. Set aside is the time of the best one and, within bounds, of the untuned default and of half
-        of an ensemble.
+        The best trials so far, see `TuningStudy.leaders`. Set aside is the time of the best one and, within bounds, of
+        the untuned default and of half of an ensemble.
     """
     best_first = contenders(records, maximize=plan.metric.maximize)
     best, others = best_first[:1], best_first[1 : 1 + (math.ceil(plan.ensemble / 2) if plan.ensemble > 1 else 0)]

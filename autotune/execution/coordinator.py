@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from bisect import insort
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -53,7 +54,8 @@ class Budget:
     deadline : float
         On the clock of `time.time`: when everything, refit and report included, shall be over.
     reserve : callable
-        Given the records so far, says how many seconds before the deadline the search is to be over.
+        Given the best trials so far, see `TuningStudy.leaders`, says how many seconds before the deadline the search is
+        to be over.
     refit_share : float
         What training a trial's configuration on all rows, and judging it, takes of the trial's own seconds.
     trial_timeout : float or None
@@ -110,10 +112,10 @@ class Search:
         self._told = told
         self._stop = stop
         self._running: dict[int, _Running] = {}
-        self._seconds = [
+        self._seconds = sorted(
             record.seconds for record in study.records() if record.seconds is not None and record.state == "complete"
-        ]
-        self._reserve = budget.reserve(study.records())
+        )
+        self._reserve = budget.reserve(study.leaders())
         least, most = KILL_GRACE_SECONDS
         self._grace = max(least, min(most, KILL_GRACE_SHARE * (budget.deadline - time.time())))
 
@@ -257,7 +259,7 @@ class Search:
             case Reached(number, progress):
                 self._executor.reply(number, self._study.may_go_on(number, progress, progress.first_rung))
             case Completed(number, evaluation, log):
-                self._seconds.append(evaluation.seconds)
+                insort(self._seconds, evaluation.seconds)
                 self._finish(number, self._study.complete(number, evaluation, log), evaluation)
             case Stopped(number, progress, log):
                 self._finish(number, self._study.prune(number, progress, seconds, log))
@@ -276,7 +278,7 @@ class Search:
         """Let go of a trial that is over; without a record, another process had taken it over."""
         del self._running[number]
         if record is not None:
-            self._reserve = self._budget.reserve(self._study.records())
+            self._reserve = self._budget.reserve(self._study.leaders())
             self._told(record, evaluation)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from autotune.spaces.draws import enumerate_learner
 from autotune.spaces.space import Config, Space
 from autotune.study.ledger import Proposal
 from autotune.study.propose import config_key, propose
-from autotune.study.records import TrialRecord, beaten_learners
 from autotune.study.rows import CONFIG
 from autotune.study.suggest import as_suggestions, suggest
 
@@ -46,11 +46,12 @@ class Drafter:
         self._seed = seed
         self._first = space.first_configurations()
         finite = {learner: enumerate_learner(space, learner, LISTED_AT_MOST) for learner in space.learners}
-        self._listed = {
-            learner: [config for config in configs if accepts(config)]
+        self._left = {
+            learner: {config_key(config): config for config in configs if accepts(config)}
             for learner, configs in finite.items()
             if configs is not None
         }
+        self._n_listed = sum(map(len, self._left.values()))
         self._known: set[str] = set()
         self._is_dry = self._has_copies = False
 
@@ -64,18 +65,17 @@ class Drafter:
         """What there is to say when it is."""
         if self._is_dry:
             return "nothing but configurations that have been tried could be drawn: the search ended with them"
-        count = sum(map(len, self._listed.values()))
-        return f"all {count} configurations of the space have been tried: the search ended with them"
+        return f"all {self._n_listed} configurations of the space have been tried: the search ended with them"
 
     def note(self, config: Config | None, *, is_copy: bool = False) -> None:
         """Note that a configuration is tried, or was in the older study that this one began with."""
         if config is not None:
-            self._known.add(config_key(config))
+            key = config_key(config)
+            self._known.add(key)
+            self._left.get(config.learner, {}).pop(key, None)
         self._has_copies |= is_copy
 
-    def draft(
-        self, study: optuna.Study, row: FrozenTrial, records: Callable[[], Sequence[TrialRecord]], *, maximize: bool
-    ) -> Proposal:
+    def draft(self, study: optuna.Study, row: FrozenTrial, beaten: Callable[[], set[str]]) -> Proposal:
         """Draft the configuration of a row.
 
         Parameters
@@ -84,15 +84,13 @@ class Drafter:
             What the sampler learns from.
         row : FrozenTrial
             The trial; its number decides about defaults, starts and seeds.
-        records : callable
-            Returns what has been tried so far.
-        maximize : bool
-            Whether larger scores are better.
+        beaten : callable
+            Returns the learners that are not worth a trial now.
         """
         first = self._first[row.number : row.number + 1]
         if self._has_copies:  # which have taken the first numbers
             first = tuple(config for config in self._first if not self.knows(config))
-        config = first[0] if first else self._sampled(study, row, records, maximize)
+        config = first[0] if first else self._sampled(study, row, beaten)
         return self.proposal(config, study._storage.get_trial_system_attrs(row._trial_id))
 
     def knows(self, config: Config) -> bool:
@@ -110,14 +108,10 @@ class Drafter:
         attrs = {CONFIG: suggest(ask, self._space).flat()}
         return Proposal(params, attrs, system_attrs or {})
 
-    def _sampled(
-        self, study: optuna.Study, row: FrozenTrial, records: Callable[[], Sequence[TrialRecord]], maximize: bool
-    ) -> Config:
-        several = len(self._space.learners) > 1
-        beaten = beaten_learners(records(), maximize=maximize) if several else set()
-        done = self._tried_out()
-        if not set(self._space.learners) - beaten - done:
-            beaten = set()
+    def _sampled(self, study: optuna.Study, row: FrozenTrial, beaten: Callable[[], set[str]]) -> Config:
+        done, avoided = self._tried_out(), beaten() if len(self._space.learners) > 1 else set()
+        if not set(self._space.learners) - avoided - done:
+            avoided = set()
         config = propose(
             study,
             self._space,
@@ -126,16 +120,12 @@ class Drafter:
             seed=self._seed,
             accepts=self._accepts,
             known=self._known,
-            listed=[config for configs in self._listed.values() for config in configs],
-            avoided=beaten | done,
+            listed=chain.from_iterable(configs.values() for configs in self._left.values()),
+            avoided=avoided | done,
         )
         self._is_dry = config_key(config) in self._known
         return config
 
     def _tried_out(self) -> set[str]:
         """Return the learners of which every configuration is known."""
-        return {
-            learner
-            for learner, configs in self._listed.items()
-            if all(config_key(config) in self._known for config in configs)
-        }
+        return {learner for learner, configs in self._left.items() if not configs}

@@ -9,15 +9,16 @@ from optuna.study import StudyDirection
 
 from autotune.study.ledger import Ending, Proposal
 from autotune.study.mirror import Mirror
-from autotune.study.records import TrialRecord, ranked
-from autotune.study.rows import OWNER, record_of
+from autotune.study.rows import CONFIG, OWNER, record_of
 from autotune.study.rungs import Rungs
+from autotune.study.tally import Tally
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
     from autotune.curve import Progress
+    from autotune.study.records import TrialRecord
     from autotune.study.strategies import Pruner
 
 
@@ -44,10 +45,12 @@ class Memory:
         As they are in the storage.
     shown : Mirror
         What the sampler sees of them: trials whose batch is not over have parameters, and nothing else.
+    tally : Tally
+        Counts and ranks of the rows.
+    shown_tally : Tally
+        What the drafts are made by: those of the rows as they are shown.
     others : set of int
         Running trials that are not held here.
-    best : TrialRecord or None
-        The complete trial with the best score, the earliest of equals.
     """
 
     def __init__(self, study: optuna.Study, pruner: Pruner, batch: int | None) -> None:
@@ -55,8 +58,9 @@ class Memory:
         self.maximize = study.direction == StudyDirection.MAXIMIZE
         self.rows = Mirror(study)
         self.shown = self.rows if batch is None else Mirror(study)
+        self.tally = Tally(maximize=self.maximize)
+        self.shown_tally = self.tally if batch is None else Tally(maximize=self.maximize)
         self.others: set[int] = set()
-        self.best: TrialRecord | None = None
         self._rungs = Rungs(pruner, maximize=self.maximize)
         self._finished: dict[int, TrialRecord] = {}
         self._n_shown = 0
@@ -78,24 +82,18 @@ class Memory:
         end = self._n_shown + self.batch
         return end if limit is None else min(limit, end)
 
-    def n_finished_after(self, number: int) -> int:
-        """Return how many finished trials have a larger number."""
-        return sum(each > number for each in self._finished)
-
     def records(self) -> tuple[TrialRecord, ...]:
         """Return what the study holds, by number."""
         return tuple(self._finished.get(row.number) or record_of(row) for row in self.rows.rows())
 
-    def shown_records(self) -> tuple[TrialRecord, ...]:
-        """Return what may be seen of it: trials whose batch is not over still run."""
-        if self.batch is None:
-            return self.records()
-        rows = self.shown.rows()
-        return tuple(self._finished[row.number] if row.state.is_finished() else record_of(row) for row in rows)
+    def beaten_learners(self) -> set[str]:
+        """Return the learners that are not worth a trial now, as far as may be seen."""
+        return self.shown_tally.beaten(len(self.shown))
 
     def rows_like_the_best(self) -> list[FrozenTrial]:
         """Return the rows of the complete trials of the best one's learner."""
-        learner = self.best.config.learner if self.best and self.best.config else None
+        best = self.tally.best
+        learner = best.config.learner if best and best.config else None
         complete = [record for record in self._finished.values() if record.state == "complete" and record.config]
         alike = sorted(record.number for record in complete if record.config and record.config.learner == learner)
         return [self.rows.row(number) for number in alike]
@@ -105,6 +103,7 @@ class Memory:
         self.rows.describe(number, proposal)
         if self.shown is not self.rows:
             self.shown.describe(number, proposal)
+        self._began(number, proposal.attrs[CONFIG]["learner"])
 
     def hear(self, row: FrozenTrial) -> TrialRecord:
         """Note what another process has claimed, reached or finished."""
@@ -112,6 +111,8 @@ class Memory:
         if self.shown is not self.rows:
             self.shown.announce(row)
         record = record_of(self.rows.row(row.number))
+        if record.config:
+            self._began(record.number, record.config.learner)
         if record.state != "running":
             self.others.discard(row.number)
             self._remember(record)
@@ -143,11 +144,15 @@ class Memory:
         if self.batch is None:
             self._rungs.reached(learner, number, rung, score)
 
+    def _began(self, number: int, learner: str) -> None:
+        self.tally.began(number, learner)
+        self.shown_tally.began(number, learner)
+
     def _remember(self, record: TrialRecord) -> None:
+        if record.number in self._finished:
+            return
         self._finished[record.number] = record
-        if record.state == "complete":
-            known = [record] if self.best is None else [self.best, record]
-            self.best = ranked(known, maximize=self.maximize)[0]
+        self.tally.ended(record)
         if self.batch is None:
             self._rungs.finished(record)
         else:
@@ -159,4 +164,5 @@ class Memory:
             for number in range(self._n_shown, self._n_shown + size):
                 self.shown.put(self.rows.row(number))
                 self._rungs.finished(self._finished[number])
+                self.shown_tally.ended(self._finished[number])
             self._n_shown += size

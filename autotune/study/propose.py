@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -87,7 +88,7 @@ def propose(
     seed: int,
     accepts: Callable[[Config], bool] = lambda config: True,
     known: Collection[str] = (),
-    listed: Collection[Config] = (),
+    listed: Iterable[Config] = (),
     avoided: Collection[str] = (),
 ) -> Config:
     """Propose a configuration for a trial.
@@ -108,8 +109,8 @@ def propose(
         Whether a configuration's learner takes its values, computed ones among them.
     known : collection of str
         Keys, see `config_key`, of configurations that need not be tried again.
-    listed : collection of Config
-        All configurations of the learners that have finitely many.
+    listed : iterable of Config
+        Configurations of the learners that have finitely many, those that are left among them.
     avoided : collection of str
         Learners that are not worth a trial now.
 
@@ -122,12 +123,13 @@ def propose(
     def is_wanted(config: Config) -> bool:
         return config.learner not in avoided and config_key(config) not in known and accepts(config)
 
-    n_finished = sum(each.state.is_finished() for each in study.get_trials(deepcopy=False))
+    finished = (each for each in study.get_trials(deepcopy=False) if each.state.is_finished())
+    is_beginning = len(list(islice(finished, N_STARTUP_TRIALS))) < N_STARTUP_TRIALS
     for attempt in range(REDRAWS):
         purpose = "sampler" if attempt == 0 else f"sampler {attempt}"
         own_seed = trial_seed(seed, trial.number, purpose)
         sampler = sampler_of(own_seed)
-        knows_nothing = n_finished < N_STARTUP_TRIALS or isinstance(sampler, NEVER_LEARNING)
+        knows_nothing = is_beginning or isinstance(sampler, NEVER_LEARNING)
         draft = Draft(study, sampler, trial, random.Random(own_seed) if knows_nothing else None)
         try:
             config = suggest(draft.ask, space)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -104,46 +103,6 @@ def ranked(records: Sequence[TrialRecord], *, maximize: bool) -> list[TrialRecor
         return order, sign * score, record.number
 
     return sorted(records, key=place)
-
-
-FEWEST_OF_THE_BEATEN = 2
-SHARE_OF_THE_BEATEN = 0.05
-"""Of a study's trials, what a learner gets that is beaten so far, so that a poor default does not decide alone."""
-
-
-def beaten_learners(records: Sequence[TrialRecord], *, maximize: bool) -> set[str]:
-    """Return the learners that have had their share and whose best score is worse than the best trial's worst fold.
-
-    Parameters
-    ----------
-    records : sequence of TrialRecord
-        In any order.
-    maximize : bool
-        Whether larger scores are better.
-
-    Examples
-    --------
-    >>> good = TrialRecord(0, "complete", Config("lightgbm", {}), 0.9, (0.88, 0.92))
-    >>> poor = [TrialRecord(number, "complete", Config("knn", {}), 0.8, (0.7, 0.9)) for number in (1, 2)]
-    >>> beaten_learners([good, *poor], maximize=True)
-    {'knn'}
-    """
-    sign = 1.0 if maximize else -1.0
-    best_of: dict[str, float] = {}
-    count_of: Counter[str] = Counter()
-    for record in records:
-        if record.config is not None:
-            count_of[record.config.learner] += 1
-            if record.state == "complete" and record.score is not None:
-                score = sign * record.score
-                best_of[record.config.learner] = max(best_of.get(record.config.learner, score), score)
-    complete = [record for record in ranked(records, maximize=maximize) if record.state == "complete"]
-    if not complete or len(complete[0].fold_scores) < 2:  # one score says nothing of its spread
-        return set()
-    worst_fold = min(sign * score for score in complete[0].fold_scores)
-    enough = max(FEWEST_OF_THE_BEATEN, SHARE_OF_THE_BEATEN * len(records))
-    had_enough = {learner for learner in best_of if count_of[learner] >= enough}
-    return {learner for learner in had_enough if best_of[learner] < worst_fold}
 
 
 def leaderboard(records: Sequence[TrialRecord], *, maximize: bool) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import hashlib
 import math
 import statistics
 import warnings
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,7 +42,7 @@ class Pruner:
     Attributes
     ----------
     at_rung : callable
-        ``at_rung(own, peers)``: its score, and the scores of the other trials at the same rung.
+        ``at_rung(own, peers)``: its score, and the scores of the other trials at the same rung, in ascending order.
     after_fold : callable
         ``after_fold(mean, incumbent)``: its mean over the folds so far, and the fold scores of the best trial.
     """
@@ -84,7 +85,7 @@ def _always(own: float, others: Sequence[float]) -> bool:
 
 def _among_best_quarter(own: float, peers: Sequence[float]) -> bool:
     survivors = math.ceil((len(peers) + 1) / HALVING_FACTOR)
-    return len(peers) < PEERS_NEEDED or sum(peer > own for peer in peers) < survivors
+    return len(peers) < PEERS_NEEDED or len(peers) - bisect_right(peers, own) < survivors
 
 
 def _no_worse_than_median(own: float, peers: Sequence[float]) -> bool:

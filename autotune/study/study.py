@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from functools import partial
@@ -125,7 +125,7 @@ class TuningStudy:
 
     def n_finished_after(self, number: int) -> int:
         """Return how many finished trials have a larger number."""
-        return self._memory.n_finished_after(number)
+        return self._memory.tally.n_ended_after(number)
 
     def claim(self, limit: int | None = None) -> Claim | None:
         """Take a trial: one that its owner left behind, or else a new one.
@@ -256,9 +256,13 @@ class TuningStudy:
         """Return what the study holds, in the order of the trials' numbers."""
         return self._memory.records()
 
+    def leaders(self) -> Sequence[TrialRecord]:
+        """Return the best complete trials, see `autotune.study.tally`, and the best one of each learner."""
+        return self._memory.tally.leaders()
+
     def best(self) -> TrialRecord | None:
         """Return the complete trial with the best score, the earliest of equals."""
-        return self._memory.best
+        return self._memory.tally.best
 
     def possible_gain(self) -> float:
         """Return how much better than the best trial its learner may still become; infinity where nothing is known."""
@@ -305,10 +309,9 @@ class TuningStudy:
 
     def _score_of_failures(self) -> float:
         """Return the baseline's score; without a baseline, the worst score that is known."""
-        seen = self._memory.shown_records()
-        known = [record.score for record in seen if record.state == "complete" and record.score is not None]
-        worst = min(known, default=0.0) if self.maximize else max(known, default=0.0)
-        return self._ledger.patiently(partial(baseline_of, self.optuna, worst))
+        worst = self._memory.shown_tally.worst
+        score = 0.0 if worst is None or worst.score is None else worst.score
+        return self._ledger.patiently(partial(baseline_of, self.optuna, score))
 
     def _merge(self, older_than: float = 0.0) -> None:
         """Take over what other processes have written, if what is known is older than so many seconds."""
@@ -347,9 +350,7 @@ class TuningStudy:
     def _drafted(self, number: int) -> Proposal:
         """Give a row a configuration, which is not written yet."""
         shown = self._memory.shown
-        self._proposal = self._drafter.draft(
-            shown.study, shown.row(number), self._memory.shown_records, maximize=self.maximize
-        )
+        self._proposal = self._drafter.draft(shown.study, shown.row(number), self._memory.beaten_learners)
         return self._proposal
 
     def _keep_sampler_attrs(self) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from optuna.storages import BaseStorage
+from optuna.trial import TrialState
 
 from autotune.curve import Evaluation, Progress
 from autotune.errors import StudyMismatchError
@@ -90,11 +91,16 @@ def test_what_comes_of_a_batch_is_shown_when_it_is_over_but_told_at_once(storage
     end(study, 0, first[0].config)
     assert [record.state for record in study.records()] == ["complete", "running", "running"]
     assert study.optuna.trials[0].state.is_finished() and study.best() is not None
-    assert [record.state for record in study._memory.shown_records()] == ["running"] * 3
-    assert [record.state for record in join(storage)._memory.shown_records()] == ["running"] * 3
+    assert shown(study) == shown(join(storage)) == [TrialState.RUNNING] * 3
+    assert study._memory.shown_tally.best is None
     for claim in first[1:]:
         end(study, claim.number, claim.config)
-    assert study._memory.shown_records() == study.records() == join(storage)._memory.shown_records()
+    assert shown(study) == shown(join(storage)) == [row.state for row in study.optuna.trials]
+    assert study._memory.shown_tally.best == study.best()
+
+
+def shown(study: TuningStudy) -> list[TrialState]:
+    return [row.state for row in study._memory.shown.rows()]
 
 
 def test_a_trial_is_judged_against_earlier_batches_only() -> None:

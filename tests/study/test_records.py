@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import pytest
 
 from autotune.spaces.space import Config
-from autotune.study.records import TrialRecord, beaten_learners, leaderboard, ranked, spread
+from autotune.study.records import TrialRecord, leaderboard, ranked, spread
 
 C = Config("linear", {"C": 1.0})
 RECORDS = (
@@ -50,34 +48,6 @@ def test_one_fold_has_no_spread() -> None:
     assert spread([]) is None
     assert spread([0.5]) is None
     assert spread([1.0, 2.0, 4.0]) == pytest.approx(pd.Series([1.0, 2.0, 4.0]).std())
-
-
-def scored(number: int, learner: str, *folds: float, state: Any = "complete") -> TrialRecord:
-    score = sum(folds) / len(folds) if folds else None
-    return TrialRecord(number, state, Config(learner, {}), score, folds)
-
-
-def test_a_learner_is_beaten_when_its_best_is_worse_than_the_best_trials_worst_fold() -> None:
-    records = [scored(0, "good", 0.90, 0.94), *(scored(n, "near", 0.80, 1.0) for n in (1, 2))]
-    records += [scored(n, "far", 0.80, 0.98) for n in (3, 4)]
-    assert beaten_learners(records, maximize=True) == {"far"}
-    assert beaten_learners(records, maximize=False) == set()  # the smallest is 0.89, its worst fold 0.98
-    better = [*records, scored(5, "far", 0.99, 0.99)]
-    assert beaten_learners(better, maximize=True) == {"near"}  # good had but one trial
-
-
-def test_a_beaten_learner_gets_its_share_all_the_same() -> None:
-    records = [scored(number, "good", 0.9, 0.9) for number in range(60)]
-    for n_far, beaten in ((1, set()), (3, set()), (4, {"far"})):
-        far = [scored(60 + n, "far", 0.1, 0.1) for n in range(n_far)]
-        assert beaten_learners([*records, *far], maximize=True) == beaten
-
-
-def test_nobody_is_beaten_by_a_trial_without_folds_or_without_a_score() -> None:
-    assert beaten_learners([], maximize=True) == set()
-    alone = [scored(0, "a", 0.9), scored(1, "b", 0.1), scored(2, "b", 0.1)]
-    assert beaten_learners(alone, maximize=True) == set()  # objectives have a single score
-    assert beaten_learners([scored(0, "a"), scored(1, "b", 0.5, state="pruned")], maximize=True) == set()
 
 
 def test_a_parameter_called_like_a_column_stands_beside_it() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
+
 import pytest
 
 from autotune.curve import Progress
 from autotune.spaces.space import Config
 from autotune.study.records import TrialRecord
 from autotune.study.rungs import Rungs
-from autotune.study.strategies import PRUNERS
+from autotune.study.strategies import PRUNERS, Pruner
 
 FIRST_RUNG = 2.5
 
@@ -105,3 +108,32 @@ def test_the_median_pruner_stops_the_worse_half() -> None:
     rungs = rungs_of(*PEERS, pruner="median")
     assert rungs.may_go_on("lightgbm", 9, Progress(3, 9.0, 0.71), FIRST_RUNG)
     assert not rungs.may_go_on("lightgbm", 9, Progress(3, 9.0, 0.69), FIRST_RUNG)
+
+
+def test_peers_are_what_a_look_at_all_trials_finds() -> None:
+    seen: list[Sequence[float]] = []
+
+    def at_rung(own: float, peers: Sequence[float]) -> bool:
+        seen.append(peers)
+        return True
+
+    draw, rungs = random.Random(0), Rungs(Pruner(at_rung, at_rung), maximize=True)
+    reached: dict[int, dict[int, float]] = {}
+    final: dict[int, float] = {}
+    for _ in range(400):
+        number, rung, score = draw.randrange(1, 60), draw.randrange(4), round(draw.random(), 1)
+        if number in final:
+            continue
+        if draw.random() < 0.9:
+            reached.setdefault(number, {})[rung] = score
+            rungs.reached("lightgbm", number, rung, score)
+            rungs.may_go_on("lightgbm", number, Progress(rung, 9.0, score), FIRST_RUNG)
+            others = {**final, **{other: at[rung] for other, at in reached.items() if rung in at}}
+            assert seen.pop() == sorted(each for other, each in others.items() if other != number)
+        elif draw.random() < 0.5:
+            final[number] = score
+            rungs.finished(complete(number, score, 10.0, dict(reached.get(number, {}))))
+        else:
+            reached.pop(number, None)
+            rungs.finished(TrialRecord(number, "failed", Config("lightgbm", {}), None))
+    assert len(final) > 9
