@@ -38,9 +38,9 @@ class Shape:
 
 
 class Block:
-    """Parameters of all folds and their gradients, each in one tensor (F, size), so that a step is few calls.
+    """Parameters of all folds and their gradients, each in one tensor, so that a step is few calls.
 
-    What `take` returns are views of both.
+    What `take` returns are views of both, each of them contiguous, as products of batches of matrices want it.
 
     Parameters
     ----------
@@ -53,16 +53,18 @@ class Block:
     """
 
     def __init__(self, n_folds: int, size: int, like: Tensor) -> None:
-        self.values = like.new_zeros(n_folds, size)
+        self.values = like.new_zeros(n_folds * size)
         self.values.grad = torch.zeros_like(self.values)
-        self._taken = 0
+        self.gradients: list[Tensor] = []
+        self._n_folds, self._taken = n_folds, 0
 
     def take(self, *shape: int) -> tuple[Tensor, Tensor]:
-        """Return room for parameters of this shape in each fold, and for their gradients."""
-        place = slice(self._taken, self._taken + math.prod(shape))
+        """Return room for parameters of this shape in each fold, and for their gradients: (F, *shape)."""
+        place = slice(self._taken, self._taken + self._n_folds * math.prod(shape))
         self._taken = place.stop
-        views = (part[:, place].view(len(part), *shape) for part in (self.values, self.values.grad))
-        return next(views), next(views)
+        values, gradients = (part[place].view(self._n_folds, *shape) for part in (self.values, self.values.grad))
+        self.gradients.append(gradients)
+        return values, gradients
 
 
 class Networks:
@@ -88,7 +90,7 @@ class Networks:
     Attributes
     ----------
     decaying, others : Tensor
-        All weight matrices (F, …), and all other parameters but the embeddings. Their ``grad`` is what `backward` sets.
+        All weight matrices, and all other parameters but the embeddings. Their ``grad`` is what `backward` sets.
     table : Tensor
         The embeddings (F, levels, size), those of all columns below one another.
     """
@@ -175,6 +177,12 @@ class Networks:
 
     def _linears(self) -> list[Linear]:
         return [layer for layer in self.layers if isinstance(layer, Linear)]
+
+    @property
+    def gradients(self) -> list[Tensor]:
+        """All gradients, (F, …) each."""
+        of_table = [self.table.grad] if self.n_codes else []
+        return [*self._decaying.gradients, *self._others.gradients, *of_table]
 
     @property
     def undecayed(self) -> list[Tensor]:

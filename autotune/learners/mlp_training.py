@@ -203,7 +203,7 @@ class GroupTraining:
         """Shorten the gradient of each member that is longer than allowed."""
         if self.params.gradient_clip <= 0:
             return
-        parts = [part.grad for part in (self.networks.decaying, *self.networks.undecayed)]
+        parts = self.networks.gradients
         norm = torch.stack([part.flatten(1).norm(dim=1) for part in parts]).norm(dim=0)
         factor = (self.params.gradient_clip / (norm + 1e-6)).clamp(max=1.0)
         for part in parts:
