@@ -320,7 +320,7 @@ def random_bits(seed: int, device: torch.device) -> Callable[[Tensor], object]:
         generator = torch.Generator(device).manual_seed(seed)
         return lambda out: out.random_(-(2**63), None, generator=generator)
     raw = np.random.SFC64(seed).random_raw
-    return lambda out: out.copy_(torch.from_numpy(raw(len(out)).view(np.int64)))
+    return lambda out: out.copy_(torch.from_numpy(raw(out.numel()).view(np.int64)))
 
 
 @dataclass(slots=True)
@@ -351,7 +351,7 @@ class Dropout:
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
         """Map (F, n, d) to as much."""
         n_words = math.ceil(x.numel() / 8)
-        if self._bits is None or len(self._bits) < n_words:
+        if self._bits is None or self._bits.numel() < n_words:
             self._bits = torch.empty(n_words, dtype=torch.int64, device=x.device)
         self.fill(self._bits[:n_words])
         drawn = self._bits.view(torch.int8)[: x.numel()].view(x.shape)
