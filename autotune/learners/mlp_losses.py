@@ -39,12 +39,13 @@ def losses_with_gradients(problem: Problem, params: TrainingParams) -> Loss:
 
 
 def _cross_entropy(outputs: Tensor, answers: Tensor, weights: Tensor, smoothing: float) -> tuple[Tensor, Tensor]:
-    likely = outputs.movedim(2, 0).contiguous().log_softmax(dim=0)  # over few values that lie apart: 8 times as fast
-    places, certain = answers.unsqueeze(0), (weights * (smoothing - 1)).unsqueeze(0)
-    loss = likely.gather(0, places).mul_(certain).sum()
+    likely = outputs.mT.contiguous().log_softmax(dim=1)  # over few values that lie apart: 8 times as fast
+    places, weights = answers.unsqueeze(1), weights.unsqueeze(1)
+    certain = weights * (smoothing - 1)
+    loss = likely.gather(1, places).mul_(certain).sum()
     gradient = likely.exp()
     if smoothing:
-        share = smoothing / len(likely)
+        share = smoothing / outputs.shape[2]
         loss -= likely.mul_(weights).sum() * share
         gradient -= share
-    return loss, gradient.mul_(weights).scatter_add_(0, places, certain).movedim(0, 2)
+    return loss, gradient.mul_(weights).scatter_add_(1, places, certain).mT

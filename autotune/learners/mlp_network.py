@@ -7,7 +7,7 @@ their categories: the narrower have columns of zeros, which no gradient and no d
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,7 +23,6 @@ from autotune.learners.mlp_layers import (
     Layer,
     LayerNorm,
     Linear,
-    RandomBits,
     Room,
     scaled_and_shifted,
 )
@@ -39,9 +38,9 @@ class Shape:
 
 
 class Block:
-    """Parameters of all folds and their gradients, each in one tensor (F, size), so that a step is few calls.
+    """Parameters of all folds and their gradients, each in one tensor, so that a step is few calls.
 
-    What `take` returns are views of both.
+    What `take` returns are views of both, each of them contiguous, as products of batches of matrices want it.
 
     Parameters
     ----------
@@ -54,16 +53,18 @@ class Block:
     """
 
     def __init__(self, n_folds: int, size: int, like: Tensor) -> None:
-        self.values = like.new_zeros(n_folds, size)
+        self.values = like.new_zeros(n_folds * size)
         self.values.grad = torch.zeros_like(self.values)
-        self._taken = 0
+        self.gradients: list[Tensor] = []
+        self._n_folds, self._taken = n_folds, 0
 
     def take(self, *shape: int) -> tuple[Tensor, Tensor]:
-        """Return room for parameters of this shape in each fold, and for their gradients."""
-        place = slice(self._taken, self._taken + math.prod(shape))
+        """Return room for parameters of this shape in each fold, and for their gradients: (F, *shape)."""
+        place = slice(self._taken, self._taken + self._n_folds * math.prod(shape))
         self._taken = place.stop
-        views = (part[:, place].view(len(part), *shape) for part in (self.values, self.values.grad))
-        return next(views), next(views)
+        values, gradients = (part[place].view(self._n_folds, *shape) for part in (self.values, self.values.grad))
+        self.gradients.append(gradients)
+        return values, gradients
 
 
 class Networks:
@@ -79,8 +80,8 @@ class Networks:
         Layers.
     draws : sequence of torch.Generator
         Draw the first weights of each fold, on the CPU.
-    drops : sequence of RandomBits
-        Draw what each fold drops, on the device.
+    drop : callable
+        Draws what is dropped; see `random_bits`.
     like : Tensor
         Of the type and on the device that they are to have.
     single_rows : bool
@@ -89,7 +90,7 @@ class Networks:
     Attributes
     ----------
     decaying, others : Tensor
-        All weight matrices (F, …), and all other parameters but the embeddings. Their ``grad`` is what `backward` sets.
+        All weight matrices, and all other parameters but the embeddings. Their ``grad`` is what `backward` sets.
     table : Tensor
         The embeddings (F, levels, size), those of all columns below one another.
     """
@@ -101,7 +102,7 @@ class Networks:
         params: MLPParams,
         *,
         draws: Sequence[torch.Generator],
-        drops: Sequence[RandomBits],
+        drop: Callable[[Tensor], object],
         like: Tensor,
         single_rows: bool = False,
     ) -> None:
@@ -124,18 +125,18 @@ class Networks:
         ]
         self.starts = torch.tensor(starts, dtype=torch.int64, device=like.device)
         self._places: Tensor | None = None
-        self.layers = list(self._made(drops, single_rows))
+        self.layers = list(self._made(drop, single_rows))
         self._draw(draws)
 
-    def _made(self, drops: Sequence[RandomBits], single_rows: bool) -> Iterator[Layer]:
+    def _made(self, drop: Callable[[Tensor], object], single_rows: bool) -> Iterator[Layer]:
         params, last = self.params, len(self.widths) - 2
         by_row = params.normalization == "batch"
         for place, (n_in, n_out) in enumerate(zip(self.widths[:-1], self.widths[1:], strict=True)):
             has_bias = place == last or params.normalization != "batch"
             weight, of_weight = self._decaying.take(n_out, n_in)
             bias, of_bias = self._others.take(n_out) if has_bias else (None, None)
-            is_first = place == 0 and not self.n_codes
-            yield Linear(weight, of_weight, bias, of_bias, Room(by_row), Room(by_row), is_first=is_first)
+            ends = {"is_first": place == 0 and not self.n_codes, "is_last": place == last}
+            yield Linear(weight, of_weight, bias, of_bias, Room(by_row), Room(by_row), **ends)
             if place == last:
                 return
             if params.normalization != "none":
@@ -148,7 +149,7 @@ class Networks:
                     yield BatchNorm(*parts, torch.zeros_like(scale), torch.ones_like(scale), frozen=single_rows)
             yield Activation(params.activation, Room(by_row))
             if params.dropout > 0:
-                yield Dropout(params.dropout, drops, Room(by_row), Room(by_row))
+                yield Dropout(params.dropout, drop, Room(by_row), Room(by_row))
 
     def _draw(self, draws: Sequence[torch.Generator]) -> None:
         """Draw the weights of each fold as if it were alone, with a spread that keeps variances through the layers."""
@@ -176,6 +177,12 @@ class Networks:
 
     def _linears(self) -> list[Linear]:
         return [layer for layer in self.layers if isinstance(layer, Linear)]
+
+    @property
+    def gradients(self) -> list[Tensor]:
+        """All gradients, (F, …) each."""
+        of_table = [self.table.grad] if self.n_codes else []
+        return [*self._decaying.gradients, *self._others.gradients, *of_table]
 
     @property
     def undecayed(self) -> list[Tensor]:

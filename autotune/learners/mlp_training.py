@@ -1,8 +1,9 @@
 """The training of the folds of a trial as one program, and the model of one fold that comes out of it.
 
-Each fold gets what it would get alone: its weights, batches and draws, statistics of its own rows and a learning rate
-for its own progress. Folds that take as many steps an epoch with about as many rows stand side by side in one program;
-where batches differ in size, the smaller are filled up with rows that weigh nothing.
+Each fold gets what it would get alone: its weights and batches, statistics of its own rows and a learning rate for its
+own progress; only what is dropped is drawn for all at once. Folds that take as many steps an epoch with about as many
+rows stand side by side in one program; where batches differ in size, the smaller are filled up with rows that weigh
+nothing.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ class GroupTraining:
             members[0].problem.n_classes or 1,
             params,
             draws=self.draws,
-            drops=[random_bits((seed + 2**32) % 2**63, like.device) for seed in seeds],
+            drop=random_bits((seeds[0] + 2**32) % 2**63, like.device),
             like=like,
             single_rows=all(len(member.y) == 1 for member in members),
         )
@@ -202,7 +203,7 @@ class GroupTraining:
         """Shorten the gradient of each member that is longer than allowed."""
         if self.params.gradient_clip <= 0:
             return
-        parts = [part.grad for part in (self.networks.decaying, *self.networks.undecayed)]
+        parts = self.networks.gradients
         norm = torch.stack([part.flatten(1).norm(dim=1) for part in parts]).norm(dim=0)
         factor = (self.params.gradient_clip / (norm + 1e-6)).clamp(max=1.0)
         for part in parts:

@@ -128,13 +128,14 @@ def test_no_global_state_is_touched() -> None:
 
 
 def test_members_advance_together_as_they_do_alone() -> None:
+    params = replace(SMALL, dropout=0.0)
     first, _ = made(seed=1)
     second, _ = made(seed=2)
-    running = MLP().train([first, second], SMALL, seed=5, resources=Resources(device="cpu"))
+    running = MLP().train([first, second], params, seed=5, resources=Resources(device="cpu"))
     cohort = [step.predictions() for step in running]
-    assert len(cohort) == SMALL.epochs
-    assert cohort[-1][0] == pytest.approx(trained(first, seed=5), abs=1e-4)
-    assert cohort[-1][1] == pytest.approx(trained(second, seed=6), abs=1e-4)
+    assert len(cohort) == params.epochs
+    assert cohort[-1][0] == pytest.approx(trained(first, params, seed=5), abs=1e-4)
+    assert cohort[-1][1] == pytest.approx(trained(second, params, seed=6), abs=1e-4)
 
 
 def test_features_are_fitted_once_for_all_trials() -> None:
