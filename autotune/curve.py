@@ -206,7 +206,7 @@ class _Curve:
         self.scores: list[Sequence[float]] = []
         self.means: list[float] = []
         self._smoothed: list[float] = []
-        self._before = 0  # the best one before the last, whose smoothed scores no longer change
+        self._before = 0  # the best one before the last; their smoothed scores stay
         self.best = 0
         self.kept: dict[int, Any] = {}
 
