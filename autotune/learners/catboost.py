@@ -21,6 +21,7 @@ import numpy as np
 
 from autotune.data.task import ALL_TASKS, Problem, Rows, TaskKind
 from autotune.errors import SettingsError
+from autotune.learners.binning import binned
 from autotune.learners.checks import Rule, check_parameters
 from autotune.learners.margins import centre_of, even_weight, from_margins, to_float32
 from autotune.learners.optional import INSTALL_BOOSTERS, need_package
@@ -239,12 +240,13 @@ def _predictions(margins: NDArray[Any], classes: NDArray[np.int64], problem: Pro
 
 def _training(member: Member, centre: float, border_count: int) -> catboost.Pool:
     """Return the training rows in bins, made once."""
-    key = ("catboost", "binned", border_count)
-    if key not in member.cache:
+
+    def quantized() -> catboost.Pool:
         pool = _pool(member.rows, _answers(member, centre), even_weight(member))
         pool.quantize(border_count=border_count)
-        member.cache[key] = pool
-    return member.cache[key]
+        return pool
+
+    return binned(member, "catboost", border_count, quantized)
 
 
 def _validation(member: Member) -> catboost.Pool | None:

@@ -10,6 +10,7 @@ import lightgbm as lgb
 import numpy as np
 
 from autotune.data.task import ALL_TASKS, Problem, Rows, TaskKind
+from autotune.learners.binning import binned
 from autotune.learners.checks import Rule, check_parameters
 from autotune.learners.protocol import Member, Model, Pace, Resources, Step
 
@@ -144,26 +145,37 @@ def _booster(member: Member, params: LightGBMParams, seed: int, resources: Resou
 _BINNING = {"feature_pre_filter": False}
 
 
+@dataclass(slots=True)
+class _Binned:
+    """Training rows in bins, and the validation rows that were last asked for in theirs."""
+
+    training: lgb.Dataset
+    rows: Rows | None = None
+    validation: lgb.Dataset | None = None
+
+
 def _binned(member: Member, max_bin: int) -> tuple[lgb.Dataset, lgb.Dataset | None]:
     """Return training and validation rows in bins, made once; the bins come from the training rows."""
-    key, words = ("lightgbm", "binned", max_bin), {**_BINNING, "max_bin": max_bin, "verbosity": -1}
-    if key not in member.cache:
+    words = {**_BINNING, "max_bin": max_bin, "verbosity": -1}
+
+    def training() -> _Binned:
         n_numeric, n_columns = member.rows.numeric.shape[1], _n_columns(member.rows)
-        training = lgb.Dataset(
+        dataset = lgb.Dataset(
             _matrix(member.rows),
             label=member.y,
             weight=member.weight,
             categorical_feature=list(range(n_numeric, n_columns)),
             params=words,
         )
-        member.cache[key] = (training.construct(), None, None)
-    training, rows, validation = member.cache[key]
+        return _Binned(dataset.construct())
+
+    kept = binned(member, "lightgbm", max_bin, training)
     if member.validation is None:
-        return training, None
-    if rows is not member.validation:
-        validation = lgb.Dataset(_matrix(member.validation), reference=training, params=words).construct()
-        member.cache[key] = (training, member.validation, validation)
-    return training, validation
+        return kept.training, None
+    if kept.rows is not member.validation:
+        dataset = lgb.Dataset(_matrix(member.validation), reference=kept.training, params=words)
+        kept.rows, kept.validation = member.validation, dataset.construct()
+    return kept.training, kept.validation
 
 
 def _objective(problem: Problem) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import numpy as np
 
 from autotune.data.task import ALL_TASKS, Problem, Rows, TaskKind
 from autotune.errors import SettingsError
+from autotune.learners.binning import binned
 from autotune.learners.checks import Rule, check_parameters
 from autotune.learners.margins import centre_of, even_weight, from_margins, to_float32
 from autotune.learners.optional import INSTALL_BOOSTERS, need_package
@@ -212,17 +213,19 @@ def _binned(
     """Return the training rows in bins, made once."""
     import xgboost as xgb
 
-    key = ("xgboost", "binned", max_bin)
-    if key not in member.cache:
-        member.cache[key] = xgb.QuantileDMatrix(
+    return binned(
+        member,
+        "xgboost",
+        max_bin,
+        lambda: xgb.QuantileDMatrix(
             _matrix(member.rows, levels),
             to_float32(member.y - centre),
             weight=even_weight(member),
             feature_types=_feature_types(member.rows),
             max_bin=max_bin,
             nthread=threads,
-        )
-    return member.cache[key]
+        ),
+    )
 
 
 def _validation(member: Member, levels: tuple[NDArray[np.int32], ...]) -> xgb.DMatrix | None:

@@ -24,8 +24,10 @@ LIGHTGBM = {
     "lambda_l2": {"float": [0.0, 2.0], "default": 0.0},
     "feature_fraction": {"fixed": 1.0},
     "bagging_fraction": {"fixed": 1.0},
+    "cat_l2": {"fixed": 10.0},
+    "max_cat_to_onehot": {"fixed": 4},
 }
-"""Nothing that draws at random, so that both sides grow the same trees."""
+"""Nothing that draws at random, and LightGBM's own defaults, so that both sides grow the same trees."""
 
 FEW_ROUNDS = LIGHTGBM | {"learning_rate": {"float": [0.05, 0.3], "log": True, "default": 0.1}}
 """For horizons at which lower rates would not have learned anything yet."""

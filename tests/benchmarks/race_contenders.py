@@ -122,7 +122,7 @@ def autotune(job: dict[str, Any]) -> dict[str, Any]:
     def trained_to_the_end(step: int | None, number: int) -> bool:
         config = space.first_configurations()[number]
         pace = learner.pace(learner.Params(**config.arguments))
-        return pace is None or (step or 0) > job["horizon"] - pace.patience
+        return pace is None or (step or 0) > (pace.last or job["horizon"]) - pace.patience
 
     result = clock.result(measured, held_out)
     if discipline == "work":

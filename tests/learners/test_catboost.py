@@ -224,11 +224,12 @@ def test_a_target_of_one_value_is_predicted() -> None:
 def test_binned_rows_are_kept_until_other_bins_are_asked_for() -> None:
     member = made_members("binary", 1)[0]
     after(1, [member])
-    first = dict(member.cache)
+    first, tables = dict(member.cache), dict(member.cache["catboost", "binned"])
     after(1, [member], learning_rate=0.1, depth=4)
     assert first.keys() == member.cache.keys() and all(member.cache[key] is value for key, value in first.items())
+    assert member.cache["catboost", "binned"][254] is tables[254]
     after(1, [member], border_count=16)
-    assert member.cache.keys() - first.keys() == {("catboost", "binned", 16)}
+    assert first.keys() == member.cache.keys() and list(member.cache["catboost", "binned"]) == [254, 16]
 
 
 def test_low_rates_are_compared_after_as_much_learning() -> None:

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
-from sklearn.linear_model import Lasso, Ridge
+from sklearn.linear_model import Lasso, LogisticRegression, Ridge
 
 from autotune.data.task import Column, Problem, Rows, Schema
 from autotune.errors import SettingsError
+from autotune.learners.features import dense
 from autotune.learners.linear import Compressed, Linear, LinearParams
+from autotune.learners.logistic import Start
 from autotune.learners.protocol import Member, Resources
 
 NAMES = Schema(tuple(Column(f"x{i}", "numeric") for i in range(6)))
@@ -140,3 +143,39 @@ def test_trials_of_a_fold_share_its_compressed_rows_and_no_result() -> None:
         (step,) = Linear().train([member], LinearParams(C=C), seed=0, resources=Resources())
     assert np.array_equal(step.predictions()[0], alone)
     assert sum(isinstance(kept, Compressed) for kept in member.cache.values()) == 1
+
+
+@pytest.mark.parametrize("class_weight", ["none", "balanced"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("layout", [np.asarray, csr_matrix])
+@pytest.mark.parametrize("C", [1e-4, 0.1, 1e3])
+def test_two_classes_get_the_coefficients_that_scikit_learn_finds(
+    layout: Any, C: float, weighted: bool, class_weight: str
+) -> None:
+    draws = np.random.default_rng(7)
+    rows = Rows(draws.normal(size=(300, 6)) * 10.0 ** np.arange(6), np.zeros((300, 0), dtype=np.int32))
+    y = (rows.numeric[:, 0] + draws.normal(size=300) > 1.0).astype(np.int64)
+    weight = draws.uniform(0.5, 1.5, 300) if weighted else np.ones(300)
+    member = Member(Problem("binary", 2, NAMES), rows, y, weight, rows)
+    matrix = layout(dense(member).training.astype(np.float64))
+    kept = member.cache[("autotune.learners.features", "dense", "standard", 100, True)]
+    member.cache[("autotune.learners.features", "dense", "standard", 100, True)] = replace(kept, training=matrix)
+    params = LinearParams(C=C, class_weight=class_weight)  # type: ignore[arg-type]
+    (step,) = Linear().train([member], params, seed=0, resources=Resources())
+    exact = LogisticRegression(
+        C=C, solver="newton-cholesky", tol=1e-10, class_weight=None if class_weight == "none" else class_weight
+    ).fit(matrix, y, sample_weight=weight / weight.mean())
+    found = step.models()[0].estimator  # type: ignore[attr-defined]
+    np.testing.assert_allclose(found.predict_proba(matrix), exact.predict_proba(matrix), atol=1e-3)
+    np.testing.assert_allclose(step.predictions()[0], found.predict_proba(matrix))
+
+
+def test_fits_of_a_fold_share_where_they_begin_and_no_result() -> None:
+    rows = made(200)
+    y = (rows.numeric[:, 0] > 0).astype(np.int64)
+    alone = fitted("binary", y, rows, n_classes=2, C=0.01).predict(rows)
+    member = Member(Problem("binary", 2, NAMES), rows, y, None, rows)
+    for C in (1e3, 0.01):
+        (step,) = Linear().train([member], LinearParams(C=C), seed=0, resources=Resources())
+    assert np.array_equal(step.predictions()[0], alone)
+    assert sum(isinstance(kept, Start) for kept in member.cache.values()) == 1

@@ -200,11 +200,12 @@ def test_a_class_that_training_rows_lack_keeps_its_column() -> None:
 def test_binned_rows_are_kept_until_other_bins_are_asked_for() -> None:
     member = made_members("binary", 1)[0]
     after(1, [member])
-    first = dict(member.cache)
+    first, tables = dict(member.cache), dict(member.cache["xgboost", "binned"])
     after(1, [member], learning_rate=0.1, max_depth=4)
     assert first.keys() == member.cache.keys() and all(member.cache[key] is value for key, value in first.items())
+    assert member.cache["xgboost", "binned"][256] is tables[256]
     after(1, [member], max_bin=16)
-    assert member.cache.keys() - first.keys() == {("xgboost", "binned", 16)}
+    assert first.keys() == member.cache.keys() and list(member.cache["xgboost", "binned"]) == [256, 16]
 
 
 def test_low_rates_are_compared_after_as_much_learning() -> None:
