@@ -1,4 +1,4 @@
-"""A multilayer perceptron: its training in lockstep, its pace, its device. The torch is in `mlp_network`."""
+"""A multilayer perceptron: its training in lockstep, its pace, its device. The torch is in `mlp_training`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from autotune.errors import SettingsError
 from autotune.learners.mlp_params import MLPParams
 from autotune.learners.protocol import Member, Pace, Resources, Step
 
-IMPORTS = ("autotune.learners.mlp_network",)
+IMPORTS = ("autotune.learners.mlp_training",)
 """What training imports beside this module."""
 
 FIRST_RUNG = 3.0
@@ -39,25 +39,15 @@ class MLP:
         FloatingPointError
             When a loss is no longer finite.
         """
-        from autotune.learners.mlp_network import MLPModel, begin_training
+        from autotune.learners.mlp_training import CohortTraining
         from autotune.learners.torch_training import at_most_threads
 
         n_threads = resources.threads if params.units >= WIDE_ENOUGH_FOR_THREADS else 1
-        device = choose_device(resources.device)
-        trainings = [
-            begin_training(member, params, seed=seed + index, device=device) for index, member in enumerate(members)
-        ]
-        everyone = tuple(range(len(members)))
+        training = CohortTraining(members, params, seed=seed, device=choose_device(resources.device))
         for number in range(1, params.epochs + 1):
             with at_most_threads(n_threads):
-                for training in trainings:
-                    training.run_epoch()
-            yield Step(
-                number,
-                everyone,
-                lambda: [training.predictions() for training in trainings],
-                lambda: [MLPModel.of(training) for training in trainings],
-            )
+                training.run_epoch()
+            yield Step(number, tuple(range(len(members))), training.predictions, training.models)
 
     def pace(self, params: MLPParams) -> Pace:
         """Count epochs."""

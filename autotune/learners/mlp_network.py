@@ -1,222 +1,293 @@
-"""The multilayer perceptron in PyTorch, to be read from the layers at the top to its training and model at the end.
+"""Multilayer perceptrons side by side, one a fold: their parameters, the way through them and back, and their outputs.
 
-Every draw (weights, order of rows, dropout) comes from generators of its own: the global state of torch stays as it is.
-Shapes: n rows, p numbers and q codes a row, d units.
+Shapes: F folds, n rows, p numbers and q codes a row, d units. Folds may differ in their numbers and in the levels of
+their categories: the narrower have columns of zeros, which no gradient and no decay ever moves.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F  # noqa: N812  the field's name for it
-from torch import Tensor, nn
+from torch import Tensor
 
-from autotune.learners.features import NetworkFeatures
+from autotune.learners.mlp_layers import (
+    ACTIVATIONS,
+    EPSILON,
+    Activation,
+    BatchNorm,
+    Dropout,
+    Layer,
+    LayerNorm,
+    Linear,
+    RandomBits,
+    Room,
+    scaled_and_shifted,
+)
 from autotune.learners.mlp_params import MLPParams
-from autotune.learners.torch_training import Target, Training, as_tensors, outputs_of, training_tensors
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from autotune.data.task import Rows
-    from autotune.learners.protocol import Member, Predictions
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": F.relu,
-    "elu": F.elu,
-    "gelu": F.gelu,
-    "silu": F.silu,
-    "mish": F.mish,
-    "selu": F.selu,
-}
 
 
-# ---- layers ----
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What the table of one fold asks of its network."""
+
+    n_numeric: int
+    cardinalities: tuple[int, ...]
 
 
-def drop(x: Tensor, share: float, generator: torch.Generator | None) -> Tensor:
-    """Set a share of the values to 0 and scale the others up; without a generator, nothing.
+class Block:
+    """Parameters of all folds and their gradients, each in one tensor (F, size), so that a step is few calls.
 
-    One drawn int64 serves four values: much cheaper than `torch.nn.Dropout` on a CPU.
+    What `take` returns are views of both.
 
-    Examples
-    --------
-    >>> dropped = drop(torch.ones(10_000, 8), 0.25, torch.Generator().manual_seed(0))
-    >>> dropped.unique().tolist()
-    [0.0, 1.3333333730697632]
-    >>> round(float((dropped == 0).float().mean()), 2)
-    0.25
-    """
-    if generator is None or share == 0:
-        return x
-    bits = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device).random_(generator=generator)
-    drawn = bits.view(torch.int16)[: x.numel()].view(x.shape).bitwise_and_(0x7FFF)  # the sign bit is not always drawn
-    return x * (drawn >= round(share * 0x8000)).to(x.dtype).div_(1 - share)
-
-
-class Dense(nn.Module):  # type: ignore[misc]  # torch's types are not followed
-    """A linear layer whose weights are drawn with a given spread.
-
-    Examples
-    --------
-    >>> Dense(3, 5, gain=1.0, generator=torch.Generator().manual_seed(0))(torch.zeros(2, 3)).shape
-    torch.Size([2, 5])
+    Parameters
+    ----------
+    n_folds : int
+        Folds.
+    size : int
+        How many numbers a fold has.
+    like : Tensor
+        Of the type and on the device that all are to have.
     """
 
-    def __init__(self, n_inputs: int, n_outputs: int, gain: float, generator: torch.Generator) -> None:
-        super().__init__()
-        spread = gain / math.sqrt(max(n_inputs, 1))
-        self.weight = nn.Parameter(torch.empty(n_outputs, n_inputs).normal_(0.0, spread, generator=generator))
-        self.bias = nn.Parameter(torch.zeros(n_outputs))
+    def __init__(self, n_folds: int, size: int, like: Tensor) -> None:
+        self.values = like.new_zeros(n_folds, size)
+        self.values.grad = torch.zeros_like(self.values)
+        self._taken = 0
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (n, n_inputs) to (n, n_outputs)."""
-        return F.linear(x, self.weight, self.bias)
-
-
-class Embeddings(nn.Module):  # type: ignore[misc]  # as above
-    """A vector for each level of each category, of about unit length; all columns share one table.
-
-    Code 0 starts as zeros, so that unknown levels mean nothing when training never sees one.
-
-    Examples
-    --------
-    >>> embeddings = Embeddings((3, 4), size=2, generator=torch.Generator().manual_seed(0))
-    >>> embeddings(torch.tensor([[0, 0], [2, 3]])).shape
-    torch.Size([2, 4])
-    """
-
-    starts: Tensor
-
-    def __init__(self, cardinalities: tuple[int, ...], size: int, generator: torch.Generator) -> None:
-        super().__init__()
-        starts = torch.tensor([sum(cardinalities[:column]) for column in range(len(cardinalities))], dtype=torch.int64)
-        table = torch.empty(sum(cardinalities), size).normal_(0.0, 1 / math.sqrt(size), generator=generator)
-        table[starts] = 0.0
-        self.register_buffer("starts", starts)
-        self.table = nn.Parameter(table)
-
-    def forward(self, codes: Tensor) -> Tensor:
-        """Map codes (n, q) to (n, q · size)."""
-        return F.embedding(codes + self.starts, self.table).flatten(1)
+    def take(self, *shape: int) -> tuple[Tensor, Tensor]:
+        """Return room for parameters of this shape in each fold, and for their gradients."""
+        place = slice(self._taken, self._taken + math.prod(shape))
+        self._taken = place.stop
+        views = (part[:, place].view(len(part), *shape) for part in (self.values, self.values.grad))
+        return next(views), next(views)
 
 
-class Hidden(nn.Module):  # type: ignore[misc]  # as above
-    """A hidden layer: linear, normalized, activated, dropped.
+class Networks:
+    """The networks of some folds in training.
 
-    Examples
-    --------
-    >>> from autotune.learners.mlp import MLPParams
-    >>> hidden = Hidden(3, MLPParams(units=5, normalization="batch"), torch.Generator().manual_seed(0))
-    >>> hidden(torch.zeros(2, 3), None).shape
-    torch.Size([2, 5])
-    """
+    Parameters
+    ----------
+    shapes : sequence of Shape
+        What each fold's table asks.
+    n_outputs : int
+        Outputs a row.
+    params : MLPParams
+        Layers.
+    draws : sequence of torch.Generator
+        Draw the first weights of each fold, on the CPU.
+    drops : sequence of RandomBits
+        Draw what each fold drops, on the device.
+    like : Tensor
+        Of the type and on the device that they are to have.
+    single_rows : bool
+        Whether each fold trains on one row.
 
-    def __init__(self, n_inputs: int, params: MLPParams, generator: torch.Generator) -> None:
-        super().__init__()
-        gain = 1.0 if params.activation == "selu" else math.sqrt(2)  # variances are kept through the layers
-        self.dense = Dense(n_inputs, params.units, gain, generator)
-        self.normalize = _normalization(params)
-        self.activation = params.activation
-        self.dropout = params.dropout
-
-    def forward(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        """Map (n, n_inputs) to (n, d)."""
-        activated = ACTIVATIONS[self.activation](self.normalize(self.dense(x)))
-        return drop(activated, self.dropout, generator)
-
-
-def _normalization(params: MLPParams) -> nn.Module:
-    match params.normalization:
-        case "batch":
-            return nn.BatchNorm1d(params.units)
-        case "layer":
-            return nn.LayerNorm(params.units)
-        case "none":
-            return nn.Identity()
-
-
-class Network(nn.Module):  # type: ignore[misc]  # as above
-    """Numbers and embedded codes through hidden layers to the outputs.
-
-    Examples
-    --------
-    >>> from autotune.learners.mlp import MLPParams
-    >>> network = Network(3, (4, 2), 2, MLPParams(), torch.Generator().manual_seed(0))
-    >>> network(torch.zeros(7, 3), torch.zeros(7, 2, dtype=torch.int64)).shape
-    torch.Size([7, 2])
+    Attributes
+    ----------
+    decaying, others : Tensor
+        All weight matrices (F, …), and all other parameters but the embeddings. Their ``grad`` is what `backward` sets.
+    table : Tensor
+        The embeddings (F, levels, size), those of all columns below one another.
     """
 
     def __init__(
         self,
-        n_numeric: int,
-        cardinalities: tuple[int, ...],
+        shapes: Sequence[Shape],
         n_outputs: int,
         params: MLPParams,
-        generator: torch.Generator,
+        *,
+        draws: Sequence[torch.Generator],
+        drops: Sequence[RandomBits],
+        like: Tensor,
+        single_rows: bool = False,
     ) -> None:
-        super().__init__()
-        self.embeddings = Embeddings(cardinalities, params.embedding_size, generator) if cardinalities else None
-        widths = [n_numeric + len(cardinalities) * params.embedding_size, *[params.units] * params.layers]
-        self.hidden = nn.ModuleList([Hidden(width, params, generator) for width in widths[:-1]])
-        self.output = Dense(widths[-1], n_outputs, 0.1, generator)  # nearly nothing at first, so that no class is sure
+        self.params, self.shapes, n_folds = params, shapes, len(shapes)
+        self.n_numeric = max(shape.n_numeric for shape in shapes)
+        self.n_codes = len(shapes[0].cardinalities)
+        size, d = params.embedding_size, params.units
+        self.widths = [self.n_numeric + self.n_codes * size, *[d] * params.layers, n_outputs]
+        n_other = n_outputs + {"none": 1, "batch": 2, "layer": 3}[params.normalization] * d * params.layers
+        pairs = list(zip(self.widths[:-1], self.widths[1:], strict=True))
+        self._decaying = Block(n_folds, sum(n_in * n_out for n_in, n_out in pairs), like)
+        self._others = Block(n_folds, n_other, like)
+        self.decaying, self.others = self._decaying.values, self._others.values
+        self.table = like.new_zeros(n_folds, max(sum(shape.cardinalities) for shape in shapes), size)
+        self.table.grad = torch.zeros_like(self.table)
+        # where each column's embeddings begin, in the tables of all folds taken as one
+        starts = [
+            [fold * self.table.shape[1] + start for start in _starts(shape.cardinalities)]
+            for fold, shape in enumerate(shapes)
+        ]
+        self.starts = torch.tensor(starts, dtype=torch.int64, device=like.device)
+        self._places: Tensor | None = None
+        self.layers = list(self._made(drops, single_rows))
+        self._draw(draws)
 
-    def forward(self, numbers: Tensor, codes: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Map numbers (n, p) and codes (n, q) to (n, n_outputs); a generator draws what is dropped."""
-        x = numbers if self.embeddings is None else torch.cat([numbers, self.embeddings(codes)], dim=1)
-        for layer in self.hidden:
-            x = layer(x, generator)
-        return self.output(x)
+    def _made(self, drops: Sequence[RandomBits], single_rows: bool) -> Iterator[Layer]:
+        params, last = self.params, len(self.widths) - 2
+        by_row = params.normalization == "batch"
+        for place, (n_in, n_out) in enumerate(zip(self.widths[:-1], self.widths[1:], strict=True)):
+            has_bias = place == last or params.normalization != "batch"
+            weight, of_weight = self._decaying.take(n_out, n_in)
+            bias, of_bias = self._others.take(n_out) if has_bias else (None, None)
+            is_first = place == 0 and not self.n_codes
+            yield Linear(weight, of_weight, bias, of_bias, Room(by_row), Room(by_row), is_first=is_first)
+            if place == last:
+                return
+            if params.normalization != "none":
+                (scale, of_scale), (shift, of_shift) = self._others.take(n_out), self._others.take(n_out)
+                scale.fill_(1.0)
+                parts = (scale, shift, of_scale, of_shift)
+                if params.normalization == "layer":
+                    yield LayerNorm(*parts)
+                else:
+                    yield BatchNorm(*parts, torch.zeros_like(scale), torch.ones_like(scale), frozen=single_rows)
+            yield Activation(params.activation, Room(by_row))
+            if params.dropout > 0:
+                yield Dropout(params.dropout, drops, Room(by_row), Room(by_row))
+
+    def _draw(self, draws: Sequence[torch.Generator]) -> None:
+        """Draw the weights of each fold as if it were alone, with a spread that keeps variances through the layers."""
+        gain = 1.0 if self.params.activation == "selu" else math.sqrt(2)
+        linears = self._linears()
+        for fold, (shape, generator) in enumerate(zip(self.shapes, draws, strict=True)):
+            if self.n_codes:
+                self._draw_table(fold, shape, generator)
+            own = torch.ones(self.widths[0], dtype=torch.bool)
+            own[shape.n_numeric : self.n_numeric] = False
+            for linear in linears:
+                n_out, n_in = linear.weight.shape[1], int(own.sum())
+                # nearly nothing comes out at first, so that no class is sure
+                spread = (0.1 if linear is linears[-1] else gain) / math.sqrt(max(n_in, 1))
+                drawn = torch.empty(n_out, n_in).normal_(0.0, spread, generator=generator)
+                linear.weight[fold][:, own.to(drawn.device)] = drawn.to(linear.weight)
+                own = torch.ones(n_out, dtype=torch.bool)
+
+    def _draw_table(self, fold: int, shape: Shape, generator: torch.Generator) -> None:
+        """Draw vectors of about unit length; code 0 starts as zeros: unknown levels mean nothing if none is trained."""
+        size = self.params.embedding_size
+        table = torch.empty(sum(shape.cardinalities), size).normal_(0.0, 1 / math.sqrt(size), generator=generator)
+        table[list(_starts(shape.cardinalities))] = 0.0
+        self.table[fold, : len(table)] = table.to(self.table)
+
+    def _linears(self) -> list[Linear]:
+        return [layer for layer in self.layers if isinstance(layer, Linear)]
+
+    @property
+    def undecayed(self) -> list[Tensor]:
+        """All parameters but the weight matrices."""
+        return [self.others, self.table] if self.n_codes else [self.others]
+
+    def room_for_inputs(self, n: int) -> tuple[Tensor, Tensor]:
+        """Return zeros as numbers (F, n, p) and codes (F, n, q)."""
+        numbers = self.decaying.new_zeros(len(self.shapes), n, self.n_numeric)
+        return numbers, torch.zeros(len(self.shapes), n, self.n_codes, dtype=torch.int64, device=numbers.device)
+
+    def forward(self, numbers: Tensor, codes: Tensor, sizes: Sequence[int]) -> Tensor:
+        """Map numbers (F, n, p) and codes (F, n, q) to outputs (F, n, n_outputs), as a training step does."""
+        x, self._places = with_embeddings(numbers, codes, self.starts, self.table)
+        for layer in self.layers:
+            x = layer.forward(x, sizes)
+        return x
+
+    def backward(self, gradient: Tensor) -> None:
+        """Set all gradients, from that of the outputs."""
+        for layer in reversed(self.layers):
+            gradient = layer.backward(gradient)
+        if self._places is not None:
+            size = self.table.shape[2]
+            of_codes = gradient[:, :, self.n_numeric :].reshape(-1, size)
+            self.table.grad.zero_().view(-1, size).index_add_(0, self._places.flatten(), of_codes)
+
+    def frozen(self) -> Perceptrons:
+        """Return what predicts as these networks do now; only valid until their next step."""
+        linears, norms = [], []
+        for layer in self.layers:
+            match layer:
+                case Linear():
+                    linears.append((layer.weight, layer.bias))
+                case BatchNorm():
+                    linears[-1] = _folded(linears[-1][0], layer)
+                case LayerNorm():
+                    norms.append((layer.scale, layer.shift))
+        return Perceptrons(self.params.activation, self.table, self.starts, tuple(linears), tuple(norms))
 
 
-# ---- its training and its model ----
+def _starts(cardinalities: Sequence[int]) -> tuple[int, ...]:
+    return tuple(sum(cardinalities[:column]) for column in range(len(cardinalities)))
 
 
-def begin_training(member: Member, params: MLPParams, *, seed: int, device: str) -> Training:
-    """Make the network of one member, ready for its first epoch.
+def _folded(weight: Tensor, norm: BatchNorm) -> tuple[Tensor, Tensor]:
+    """Return weight and bias of one linear layer that does as one without bias and the normalization after it."""
+    factor = norm.scale * torch.rsqrt(norm.variance + EPSILON)
+    return weight * factor.unsqueeze(2), norm.shift - norm.mean * factor
 
-    Parameters
-    ----------
-    member : Member
-        Training rows, and validation rows that are predicted on demand.
-    params : MLPParams
-        Network and training.
-    seed : int
-        Seed of weights, order of rows and dropout.
-    device : str
-        Where it trains.
-    """
-    draws = torch.Generator().manual_seed(seed % 2**63)
-    drops = torch.Generator(device).manual_seed((seed + 2**32) % 2**63)
-    features, _, _ = training_tensors(member)
-    network = Network(features.n_numeric, features.cardinalities, member.problem.n_classes or 1, params, draws)
-    return Training(
-        network,
-        member,
-        params,
-        decaying=[module.weight for module in network.modules() if isinstance(module, Dense)],
-        draws=draws,
-        device=device,
-        forward=lambda numbers, codes: network(numbers, codes, drops),
-    )
+
+def with_embeddings(numbers: Tensor, codes: Tensor, starts: Tensor, table: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return numbers (F, n, p) beside the embeddings of codes (F, n, q), and where in the tables these stand."""
+    if not codes.shape[2]:
+        return numbers, None
+    places = codes + starts.unsqueeze(1)
+    embedded = F.embedding(places, table.view(-1, table.shape[2]))
+    return torch.cat([numbers, embedded.flatten(2)], dim=2), places
 
 
 @dataclass(frozen=True, slots=True)
-class MLPModel:
-    """A trained network with what makes its inputs and reads its outputs; it predicts on the CPU."""
+class Perceptrons:
+    """Networks that only predict, side by side: no gradients, and batch normalization is part of the weights.
 
-    features: NetworkFeatures
-    network: Network
-    target: Target
+    Attributes
+    ----------
+    activation : str
+        What follows the hidden layers.
+    table : Tensor, shape (F, levels, size)
+        The embeddings of all columns.
+    starts : Tensor, shape (F, q)
+        Where each column's begin, in the tables of all folds taken as one.
+    linears : tuple of (Tensor, Tensor)
+        The weights (F, d_out, d_in) and biases (F, d_out) of each layer.
+    norms : tuple of (Tensor, Tensor)
+        Scales and shifts (F, d) of layer normalizations; empty without these.
+    """
 
-    @classmethod
-    def of(cls, training: Training) -> MLPModel:
-        """Return the model of a training as it stands."""
-        return cls(training.features, training.snapshot(), training.target)
+    activation: str
+    table: Tensor
+    starts: Tensor
+    linears: tuple[tuple[Tensor, Tensor], ...]
+    norms: tuple[tuple[Tensor, Tensor], ...]
 
-    def predict(self, rows: Rows) -> Predictions:
-        """Return probabilities (n_rows, n_classes), or values (n_rows,)."""
-        return self.target.decode(outputs_of(self.network, *as_tensors(self.features, rows)))
+    def outputs(self, numbers: Tensor, codes: Tensor) -> Tensor:
+        """Map numbers (F, n, p) and codes (F, n, q) to outputs (F, n, n_outputs)."""
+        x, _ = with_embeddings(numbers, codes, self.starts, self.table)
+        for place, (weight, bias) in enumerate(self.linears):
+            if place:
+                x = self._normalized(x, place - 1)
+                function = ACTIVATIONS[self.activation]
+                x = function.forward(x, x if function.in_place else torch.empty_like(x))
+            x = torch.baddbmm(bias.unsqueeze(1), x, weight.mT)
+        return x
+
+    def _normalized(self, x: Tensor, layer: int) -> Tensor:
+        if not self.norms:
+            return x
+        return scaled_and_shifted(F.layer_norm(x, x.shape[2:], eps=EPSILON), *self.norms[layer])
+
+    def alone(self, fold: int, shape: Shape, n_numeric: int) -> Perceptrons:
+        """Copy one fold's network to the CPU, without the columns that it has only beside the other folds."""
+
+        def own(tensor: Tensor) -> Tensor:
+            return tensor[fold : fold + 1].to("cpu", copy=True)
+
+        (weight, bias), *others = ((own(weight), own(bias)) for weight, bias in self.linears)
+        weight = torch.cat([weight[:, :, : shape.n_numeric], weight[:, :, n_numeric:]], dim=2)
+        return Perceptrons(
+            self.activation,
+            own(self.table)[:, : sum(shape.cardinalities)].clone(),
+            torch.tensor([_starts(shape.cardinalities)], dtype=torch.int64),
+            ((weight, bias), *others),
+            tuple((own(scale), own(shift)) for scale, shift in self.norms),
+        )

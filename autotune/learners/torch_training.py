@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from autotune.learners.encoded import standardized
 from autotune.learners.features import NetworkFeatures
+from autotune.learners.torch_optimizers import Optimizer
 from autotune.learners.training_params import TrainingParams, count_batches, rate_factor
 
 if TYPE_CHECKING:
@@ -72,7 +73,13 @@ class Training:
         self.losses = row_losses(member.problem, params)
         self.epochs_done = 0
         self.features, numbers, codes = training_tensors(member)
-        self.optimizer = make_optimizer(network, decaying, params, device)
+        chosen = {id(parameter) for parameter in decaying}
+        trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self.optimizer = Optimizer(
+            [parameter for parameter in trained if id(parameter) in chosen],
+            [parameter for parameter in trained if id(parameter) not in chosen],
+            params,
+        )
         tensors = (numbers, codes, self.target.encode(member.y), row_weights(member, params))
         self.data = [tensor.to(device) for tensor in tensors]
 
@@ -107,14 +114,12 @@ class Training:
 
     def _step(self, batch: tuple[Tensor, ...], progress: float) -> Tensor:
         numbers, codes, target, weight = batch
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.params.learning_rate * rate_factor(self.params, progress)
-        self.optimizer.zero_grad()
+        self.network.zero_grad()
         loss = (self.losses(self.forward(numbers, codes), target) * weight).mean()
         loss.backward()
         if self.params.gradient_clip > 0:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.params.gradient_clip)
-        self.optimizer.step()
+        self.optimizer.step(self.params.learning_rate * rate_factor(self.params, progress))
         return loss.detach()
 
 
@@ -222,35 +227,3 @@ def row_weights(member: Member, params: TrainingParams) -> Tensor:
         of_class = np.bincount(member.y, weight)
         weight = weight * np.divide(1.0, of_class, out=np.zeros(len(of_class)), where=of_class > 0)[member.y]
     return torch.from_numpy((weight / weight.mean()).astype(np.float32))
-
-
-# ---- optimizer ----
-
-
-def make_optimizer(
-    network: nn.Module, decaying: Iterable[nn.Parameter], params: TrainingParams, device: str
-) -> torch.optim.Optimizer:
-    """Make the optimizer of all parameters that need a gradient. All but rmsprop take a step in one fused program."""
-    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    chosen = {id(parameter) for parameter in decaying}
-    groups = [
-        {"params": [parameter for parameter in trained if id(parameter) not in chosen], "weight_decay": 0.0},
-        {
-            "params": [parameter for parameter in trained if id(parameter) in chosen],
-            "weight_decay": params.weight_decay,
-        },
-    ]
-    real = all(parameter.is_floating_point() for parameter in trained)  # no fused program takes complex numbers
-    rate, fused = params.learning_rate, real and (device == "cpu" or device.startswith("cuda"))
-    match params.optimizer:
-        case "sgd":
-            nesterov = params.nesterov and params.momentum > 0
-            return torch.optim.SGD(groups, lr=rate, momentum=params.momentum, nesterov=nesterov, fused=fused)
-        case "adam":
-            return torch.optim.Adam(groups, lr=rate, fused=fused)
-        case "adamw":
-            return torch.optim.AdamW(groups, lr=rate, fused=fused)
-        case "rmsprop":
-            return torch.optim.RMSprop(groups, lr=rate, momentum=params.momentum)
-        case "adagrad":
-            return torch.optim.Adagrad(groups, lr=rate, fused=fused and device == "cpu")

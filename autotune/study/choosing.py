@@ -3,7 +3,7 @@
 Nothing is timed for it, so that a study's history stays a function of its seed. A Gaussian process learns fastest where
 all parameters are numbers (on the LCBench surrogate, 17 tasks, it had a regret of .204 after 25 trials where TPE had
 .273, and after 50 less than none where TPE had .175), but an ask takes about half a second of CPU, and it learns
-nothing from pruned trials: with halving, three quarters of them are. TPE learns from those too, draws the branches of a
+nothing from pruned trials, which most are with halving. TPE learns from those too, draws the branches of a
 conditional space jointly, and an ask takes some hundredths of a second.
 """
 

@@ -85,7 +85,7 @@ def autotune(job: dict[str, Any]) -> dict[str, Any]:
 
     learner = find_learner(job["learner"])
     if job["learner"] == "mlp":
-        pass
+        import autotune.learners.mlp_training  # noqa: F401
     discipline, seed = job["discipline"], job["seed"]
     space = space_of(CASES[job["case"]], discipline, seed)
     kind = KFold if job["kind"] == "regression" else StratifiedKFold
@@ -262,6 +262,7 @@ def import_estimators(job: dict[str, Any]) -> None:
 
     if job["learner"] == "mlp":
         import race_torch  # noqa: F401
+        import torch._dynamo  # noqa: F401  the first optimizer imports it
 
 
 def read(path: str) -> tuple[Any, Any]:

@@ -32,7 +32,7 @@ PEERS = [complete(number, 0.9, rungs={3: score}) for number, score in enumerate(
 
 
 @pytest.mark.parametrize(("score", "goes_on"), [(0.55, False), (0.75, False), (0.85, True), (0.95, True)])
-def test_the_best_quarter_at_a_rung_goes_on(score: float, goes_on: bool) -> None:
+def test_the_best_third_at_a_rung_goes_on(score: float, goes_on: bool) -> None:
     assert rungs_of(*PEERS).may_go_on("lightgbm", 9, Progress(3, 9.0, score), FIRST_RUNG) == goes_on
 
 
@@ -43,8 +43,8 @@ def test_smaller_scores_are_better_when_minimizing(score: float, goes_on: bool) 
 
 
 def test_few_peers_decide_nothing() -> None:
-    assert rungs_of(*PEERS[:1]).may_go_on("lightgbm", 9, Progress(3, 9.0, 0.0), FIRST_RUNG)
-    assert not rungs_of(*PEERS[:2]).may_go_on("lightgbm", 9, Progress(3, 9.0, 0.0), FIRST_RUNG)
+    assert rungs_of(*PEERS[:3]).may_go_on("lightgbm", 9, Progress(3, 9.0, 0.0), FIRST_RUNG)
+    assert not rungs_of(*PEERS[:4]).may_go_on("lightgbm", 9, Progress(3, 9.0, 0.0), FIRST_RUNG)
 
 
 def test_the_first_trial_is_never_stopped() -> None:
@@ -72,7 +72,7 @@ def test_no_rung_counts_before_its_time() -> None:
 
 
 def test_a_trial_is_no_peer_of_its_own_and_running_ones_are_peers() -> None:
-    rungs = rungs_of(*PEERS[:1])
+    rungs = rungs_of(*PEERS[:3])
     rungs.reached("lightgbm", 9, 3, 0.0)
     assert rungs.may_go_on("lightgbm", 9, Progress(3, 9.0, 0.0), FIRST_RUNG)
     rungs.reached("lightgbm", 8, 3, 0.7)
@@ -80,7 +80,7 @@ def test_a_trial_is_no_peer_of_its_own_and_running_ones_are_peers() -> None:
 
 
 def test_a_failed_trial_leaves_no_trace() -> None:
-    rungs = rungs_of(*PEERS[:1])
+    rungs = rungs_of(*PEERS[:3])
     rungs.reached("lightgbm", 8, 3, 0.7)
     rungs.finished(TrialRecord(8, "failed", Config("lightgbm", {}), None))
     assert rungs.may_go_on("lightgbm", 9, Progress(3, 9.0, 0.0), FIRST_RUNG)
