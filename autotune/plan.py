@@ -8,6 +8,7 @@ import os
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import packages_distributions, version
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +28,12 @@ from autotune.settings import DEFAULTS, Settings, trial_budget
 from autotune.setup import TEST_TABLE, setup_of
 from autotune.spaces.document import MODEL
 from autotune.spaces.space import Space
+from autotune.study.choosing import choose_sampler, settled_sampler
 from autotune.study.identity import batch_identity
 from autotune.study.opening import load_study, stored_seed
 from autotune.study.seeding import check_origin
 from autotune.study.storage import open_storage
-from autotune.study.strategies import Pruner, find_pruner, find_sampler
+from autotune.study.strategies import AUTO, Pruner, find_pruner, find_sampler
 
 if TYPE_CHECKING:
     import optuna
@@ -148,23 +150,25 @@ def make_plan(settings: Settings, table: Table, *, started: float, is_judged: bo
     )
     space = space.for_task(table.kind)
     learners = find_learners(space, models)
-    sampler, pruner = find_sampler(settings.sampler), find_pruner(settings.pruner)
+    sampler, pruner = settings.sampler, find_pruner(settings.pruner)
+    find_sampler(sampler)  # a wrong name is told before anything is opened
     n_jobs, resources = resources_of(settings)
     test_table = _read_own_test_table(settings, table) if is_judged else None
     storage = open_storage(settings.storage)
     batch = batch_of(settings, n_jobs)
     identity = _identity(settings, table, metric, space, models) | batch_identity(batch)
     study_name = settings.study_name or _default_name(table, space, identity)
+    sampler = settled_sampler(sampler, storage, study_name, partial(choose_sampler, space, pruner, table.X.size))
     seed, origin = seed_and_origin(settings, storage, study_name, identity)
     parts = _cut(settings, table, test_table, metric, seed)
-    notes = _model_notes(space, learners, models, parts["search"])
+    notes = [*_model_notes(space, learners, models, parts["search"]), *_sampler_notes(settings.sampler, sampler)]
     return Plan(
         settings=settings,
         table=table,
         metric=metric,
         space=space,
         learners=learners,
-        sampler=sampler,
+        sampler=find_sampler(sampler),
         pruner=pruner,
         storage=storage,
         study_name=study_name,
@@ -178,7 +182,7 @@ def make_plan(settings: Settings, table: Table, *, started: float, is_judged: bo
         ensemble=settings.ensemble or (ENSEMBLE_OF_SEVERAL if len(space.learners) > 1 else 1),
         test_name="split" if test_table is None else fingerprint_table(test_table),
         versions=_versions(learners),
-        setup=setup_of(settings, space, target=table.target, data=table.source),
+        setup=setup_of(replace(settings, sampler=sampler), space, target=table.target, data=table.source),
         origin=origin,
         **parts | {"notes": (*parts["notes"], *notes)},
     )
@@ -318,6 +322,13 @@ def seed_and_origin(
         problem = f"the study {origin.study_name!r} has random_state={seed}, found {asked}: its folds are others"
         raise SettingsError(problem, "random_state, from_study", "leave random_state out")
     return seed, origin
+
+
+def _sampler_notes(asked: Any, settled: Any) -> list[str]:
+    """Say where another sampler than the usual one was chosen."""
+    if asked != AUTO or settled == "tpe":
+        return []
+    return [f"sampler {settled!r}: chosen when the study was made, and kept; sampler='tpe' is the usual one"]
 
 
 def _model_notes(

@@ -202,7 +202,7 @@ def test_a_setting_that_does_not_exist():
     ("options", "message"),
     [
         ({"space": 5}, "space=5 is no search space\n  where: space\n  try:   a built-in name, a file or a Space"),
-        ({"sampler": 5}, "sampler=5 is no sampler\n  where: sampler\n  try:   one of: tpe, random, gp, qmc"),
+        ({"sampler": 5}, "sampler=5 is no sampler\n  where: sampler\n  try:   one of: auto, tpe, random, gp, qmc"),
         ({"pruner": 5}, "pruner=5 is no pruner\n  where: pruner\n  try:   one of: halving, median, none"),
         (
             {"metric": 5},

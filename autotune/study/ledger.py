@@ -177,13 +177,18 @@ class PlainLedger:
         self._me = this_owner()
         self._held: dict[int, int] = {}
         self._over: set[int] = set()
+        self._n_settled = 0  # as many rows from the first on are over
 
     def news(self) -> Sequence[FrozenTrial]:
         """Return the rows that are new or may have changed since the last call, by number; not those held here."""
         with self._telling():
             rows = self._storage.get_all_trials(self._study_id, deepcopy=False)
-        found = [row for row in rows if row.number not in self._over and row.number not in self._held]
+        newer = rows[self._n_settled :]
+        found = [row for row in newer if row.number not in self._over and row.number not in self._held]
         self._over.update(row.number for row in found if row.state.is_finished())
+        while self._n_settled in self._over:
+            self._over.remove(self._n_settled)
+            self._n_settled += 1
         return found
 
     def claim(self, propose: Propose, limit: int | None) -> int | None:

@@ -30,9 +30,10 @@ class Mirror:
         for key, value in study._storage.get_study_system_attrs(study._study_id).items():
             self._storage.set_study_system_attr(self._id, key, value)
         self.study = optuna.load_study(study_name=study.study_name, storage=self._storage)
+        self._n_rows = 0  # the storage would copy its list of them for each count
 
     def __len__(self) -> int:
-        return self._storage.get_n_trials(self._id)
+        return self._n_rows
 
     def rows(self) -> Sequence[FrozenTrial]:
         """Return the rows by number; they are not to be changed."""
@@ -40,8 +41,9 @@ class Mirror:
 
     def row(self, number: int) -> FrozenTrial:
         """Return one row; it is created where it is not there yet."""
-        while len(self) <= number:
+        while self._n_rows <= number:
             self._storage.create_new_trial(self._id)
+            self._n_rows += 1
         return self._storage._get_trial(number)  # ids count from 0, as numbers do
 
     def announce(self, row: FrozenTrial) -> None:

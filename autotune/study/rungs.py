@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from statistics import median
 from typing import TYPE_CHECKING
@@ -85,8 +87,8 @@ class Rungs:
             return self._after_fold(learner, progress)
         if progress.worth < self._warm_up(learner, first_rung):
             return True
-        peers = self._rung(learner, progress.rung).others(number)
-        return self._pruner.at_rung(self._sign * progress.score, peers)
+        with self._rung(learner, progress.rung).without(number) as peers:
+            return self._pruner.at_rung(self._sign * progress.score, peers)
 
     def _rung(self, learner: str, rung: int) -> _Scores:
         rungs = self._at[learner]
@@ -129,9 +131,11 @@ class _Scores:
         if number in self._of:
             del self.ascending[bisect_left(self.ascending, self._of.pop(number))]
 
-    def others(self, number: int) -> list[float]:
-        """Return the scores of the other trials, in ascending order."""
-        if number not in self._of:
-            return list(self.ascending)
-        place = bisect_left(self.ascending, self._of[number])
-        return self.ascending[:place] + self.ascending[place + 1 :]
+    @contextmanager
+    def without(self, number: int) -> Iterator[Sequence[float]]:
+        """Show the scores of the other trials, in ascending order; they are not copied."""
+        own = self._of.get(number)
+        self.drop(number)
+        yield self.ascending
+        if own is not None:
+            self.put(number, own)

@@ -119,7 +119,7 @@ def test_work_needs_no_more_than_the_study_and_the_same_table(table: Path, tmp_p
     words = ("--target", "diagnosis", "--cv", "3", "--metric", "log_loss", "--n-trials", "2", "--random-state", "3")
     assert tune("run", "cancer.csv", "--space", "linear,knn", *words).exit_code == 0
     setup = read_setup(study())
-    assert setup["settings"] == {"cv": "3", "metric": "log_loss"} and setup["data"] == str(table)
+    assert setup["settings"] == {"cv": "3", "metric": "log_loss", "sampler": "tpe"} and setup["data"] == str(table)
     assert tune("work").output.splitlines()[-1] == "- it holds all 2 trials that it shall hold"
 
     set_goal(study(), Goal(5, None))
@@ -310,10 +310,10 @@ def test_a_deadline_that_has_passed_is_renewed() -> None:
 def test_those_who_join_have_the_settings_of_the_last_search(table: Path) -> None:
     words: dict[str, Any] = {"space": "linear", "storage": "autotune.db", "random_state": 0}
     autotune.tune(table, target="diagnosis", **words, n_trials=1, trial_timeout=100, patience=3)
-    assert read_setup(study())["settings"] == {"trial_timeout": 100.0, "patience": 3}
+    assert read_setup(study())["settings"] == {"trial_timeout": 100.0, "patience": 3, "sampler": "tpe"}
     frame = pd.read_csv(table)
     autotune.tune(frame, target="diagnosis", **words, n_trials=2, trial_timeout=200, study_name=study().study_name)
-    assert read_setup(study())["settings"] == {"trial_timeout": 200.0}
+    assert read_setup(study())["settings"] == {"trial_timeout": 200.0, "sampler": "tpe"}
     assert read_setup(study())["data"] == str(table), "the frame has no path"
     optimized(1, "objective", "--storage", "o.db", "--trial-timeout", "100")
     optimized(2, "objective", "--storage", "o.db")

@@ -30,6 +30,7 @@ from autotune.report import Report
 from autotune.settings import make_settings
 from autotune.spaces.params import Choice, Float, Int
 from autotune.spaces.space import Config, Space
+from autotune.study import choosing
 from autotune.study.strategies import Pruner, trial_seed
 from autotune.tuning import run
 
@@ -244,6 +245,19 @@ def test_one_job_one_seed_one_history(sampler: str) -> None:
     first, second = (run(plan_of(make_table(), space=space, sampler=sampler, n_trials=14)) for _ in range(2))
     assert history(first) == history(second)
     np.testing.assert_array_equal(first.predict(make_table(seed=2)), second.predict(make_table(seed=2)))
+
+
+def test_the_sampler_that_was_chosen_goes_on_when_a_study_is_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words: dict[str, Any] = {"space": Space({"knn": {"n_neighbors": Int(1, 60)}}), "pruner": "none", "cv": 3}
+    monkeypatch.setattr(choosing, "DEAR_VALUES", 0)
+    straight = run(plan_of(make_table(), n_trials=13, **words))
+    assert any(note.startswith("sampler 'gp': chosen when the study was made") for note in straight.notes)
+    run(plan_of(make_table(), n_trials=6, storage=tmp_path / "s.db", **words))
+    monkeypatch.undo()  # by another rule it would be TPE
+    assert history(run(plan_of(make_table(), n_trials=13, storage=tmp_path / "s.db", **words))) == history(straight)
+    assert history(run(plan_of(make_table(), n_trials=13, **words))) != history(straight)
 
 
 def test_deterministic_jobs_one_seed_one_history() -> None:

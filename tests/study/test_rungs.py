@@ -114,7 +114,7 @@ def test_peers_are_what_a_look_at_all_trials_finds() -> None:
     seen: list[Sequence[float]] = []
 
     def at_rung(own: float, peers: Sequence[float]) -> bool:
-        seen.append(peers)
+        seen.append(list(peers))
         return True
 
     draw, rungs = random.Random(0), Rungs(Pruner(at_rung, at_rung), maximize=True)
