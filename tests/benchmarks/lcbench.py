@@ -1,6 +1,7 @@
 """What a declared space costs the sampler: regret on the LCBench surrogate, beside plain Optuna on the flat space.
 
-AUTOTUNE_DATA=folder python tests/benchmarks/lcbench.py [--seeds 20] [--trials 50] [--score NAME] [--all] [--per-task]
+AUTOTUNE_DATA=folder python tests/benchmarks/lcbench.py [--seeds 20] [--trials 50] [--score NAME] [--all] [--gp]
+    [--per-task]
 
 The folder's lcbench/model.onnx (YAHPO Gym's surrogate of LCBench) predicts what an MLP reaches on an OpenML task: no
 training, so that thousands of studies take minutes. The score is the validation cross-entropy after 52 epochs, or the
@@ -192,10 +193,11 @@ class Plain:
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """A contender: autotune's own study, its default sampler, no pruner."""
+    """A contender: autotune's own study, no pruner."""
 
     name: str
     changes: Mapping[str, Parameter]
+    sampler: str = "tpe"
 
     def search(self, objective: Objective, trials: int, seed: int) -> None:
         """Run one study."""
@@ -203,7 +205,7 @@ class Ours:
             open_storage(None),
             "lcbench",
             space=Space({"mlp": {**FLAT, **self.changes}}),
-            sampler=find_sampler("tpe"),
+            sampler=find_sampler(self.sampler),
             pruner=PRUNERS["none"],
             maximize=True,
             identity={},
@@ -238,6 +240,8 @@ FURTHER: tuple[Contender, ...] = (
     Ours("autotune, splits alone", SPLITS),
 )
 
+DEAR: tuple[Contender, ...] = (Ours("autotune, flat, GP", {}, "gp"),)
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -261,7 +265,8 @@ def main() -> int:
     steps = sorted({step for step in REPORTED if step < arguments.trials} | {arguments.trials})
     print_header(len(scales), arguments.seeds, steps)
     found: dict[str, NDArray[Any]] = {}
-    for contender in (*MAIN, *FURTHER) if arguments.all else MAIN:
+    contenders = (*MAIN, *(FURTHER if arguments.all else ()), *(DEAR if arguments.gp else ()))
+    for contender in contenders:
         started = time.process_time()
         found[contender.name] = regrets(contender, surrogate, scales, arguments.seeds, steps)
         print_line(contender.name, found, time.process_time() - started)
@@ -346,6 +351,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--score", choices=SCORES, default="val_cross_entropy")
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS), metavar="TASK")
     parser.add_argument("--all", action="store_true", help="also the contenders that say where a difference comes from")
+    parser.add_argument("--gp", action="store_true", help="also a Gaussian process, half a second of CPU a trial")
     parser.add_argument("--per-task", action="store_true", help="also a table by task")
     return parser.parse_args()
 
