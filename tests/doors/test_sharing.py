@@ -99,7 +99,7 @@ def study(storage: Any = "autotune.db") -> optuna.Study:
 
 
 def test_a_second_process_joins_by_name_and_the_budget_is_exact(folder: Path) -> None:
-    words = ("--space", "space.toml", "--study-name", "s", "--n-trials", "150")
+    words = ("--space", "space.toml", "--study-name", "s", "--n-trials", "400")
     first = start("optimize", "work.py:objective", *words, cwd=folder)
     while "autotune:goal" not in (study().user_attrs if (folder / "autotune.db").exists() else {}):
         time.sleep(0.2)
@@ -110,7 +110,7 @@ def test_a_second_process_joins_by_name_and_the_budget_is_exact(folder: Path) ->
     first.communicate(timeout=60)
     assert first.returncode == 0
     found = json.loads(said)
-    assert 0 < found["here"]["complete"] < 150
+    assert 0 < found["here"]["complete"] < 400
     states = [record.state for record in records_of(study())]
     assert states == ["complete"] * 150
 

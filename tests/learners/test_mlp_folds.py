@@ -65,12 +65,12 @@ class Alone(nn.Module):
         n_numeric = training_tensors(member)[0].n_numeric
         widths = [n_numeric + len(sizes) * params.embedding_size, *[params.units] * params.layers]
         widths.append(member.problem.n_classes or 1)
-        gain = 1.0 if params.activation == "selu" else math.sqrt(2)
+        gain = 1.0 if params.activation == "selu" else 1 / math.sqrt(3)
         self.linears, self.norms = nn.ModuleList(), nn.ModuleList()
         for place, (n_in, n_out) in enumerate(pairwise(widths)):
             is_last = place == params.layers
             linear = nn.Linear(n_in, n_out, bias=is_last or params.normalization != "batch")
-            linear.weight.data.normal_(0.0, (0.1 if is_last else gain) / math.sqrt(n_in), generator=draws)
+            linear.weight.data.normal_(0.0, gain / math.sqrt(n_in), generator=draws)
             if linear.bias is not None:
                 linear.bias.data.zero_()
             self.linears.append(linear)
