@@ -210,7 +210,7 @@ CASES: dict[str, Case] = {
         lambda: _of_folder("spambase"), 0.75, {"work": Length(5, 50), "result": Length(12, 1000)}, needs_folder=True
     ),
     "lightgbm-100k": _lightgbm(
-        _large, 100_000, {"work": Length(3, 30), "result": Length(6, 50)}, space=FEW_ROUNDS, built_in=None
+        _large, 100_000, {"work": Length(10, 30), "result": Length(6, 50)}, space=FEW_ROUNDS, built_in=None
     ),
     "lightgbm-100k-300": _lightgbm(_large, 100_000, {"work": Length(1, 300, by_default=False)}),
     "logistic": _linear("binary"),
