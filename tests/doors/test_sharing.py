@@ -112,7 +112,7 @@ def test_a_second_process_joins_by_name_and_the_budget_is_exact(folder: Path) ->
     found = json.loads(said)
     assert 0 < found["here"]["complete"] < 400
     states = [record.state for record in records_of(study())]
-    assert states == ["complete"] * 150
+    assert states == ["complete"] * 400
 
 
 def test_work_needs_no_more_than_the_study_and_the_same_table(table: Path, tmp_path: Path) -> None:
