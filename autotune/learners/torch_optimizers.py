@@ -1,4 +1,4 @@
-"""The optimizers of networks: torch's own functions, one call for all parameters that decay and one for the others.
+"""The optimizers of networks: torch's own functions, one call for all parameters whose gradients get the same.
 
 The classes around these functions, with hooks, profiling and a compiler that the first of them imports in a second of
 CPU, cost a small network more than the step.
@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 from torch.optim.adagrad import adagrad
 from torch.optim.adam import adam
-from torch.optim.adamw import adamw
 from torch.optim.rmsprop import rmsprop
 from torch.optim.sgd import sgd
 
@@ -44,14 +43,25 @@ class Optimizer:
     def __init__(self, decaying: Sequence[Tensor], others: Sequence[Tensor], params: TrainingParams) -> None:
         fused = _has_fused_program((*decaying, *others), params.optimizer)
         self._move, self._names = _chosen(params, fused)
+        self._decaying = list(decaying)
+        # AdamW is Adam, after a decay of the parameters themselves instead of one in their gradients
+        is_decoupled = params.optimizer == "adamw"
+        self._shrinks = params.weight_decay if is_decoupled else 0.0
+        in_gradients = 0.0 if is_decoupled else params.weight_decay
+        by_decay = {0.0: [*others]}
+        by_decay.setdefault(in_gradients, []).extend(decaying)
         self._groups = [
             ([(parameter, _state(parameter, self._names, fused)) for parameter in group], decay)
-            for group, decay in ((others, 0.0), (decaying, params.weight_decay))
+            for decay, group in by_decay.items()
         ]
 
     def step(self, rate: float) -> None:
         """Move all parameters that have a gradient."""
         with torch.no_grad():
+            if self._shrinks:
+                for parameter in self._decaying:
+                    if parameter.grad is not None:
+                        parameter.mul_(1 - rate * self._shrinks)
             for group, decay in self._groups:
                 moved = [each for each in group if each[0].grad is not None]
                 parameters, gradients = [each for each, _ in moved], [each.grad for each, _ in moved]
@@ -83,8 +93,7 @@ def _chosen(params: TrainingParams, fused: bool) -> tuple[Callable[..., None], t
             return partial(adagrad, **words, fused=fused), ("state_sums", "state_steps")
         case "adam" | "adamw":
             words = {"max_exp_avg_sqs": [], "amsgrad": False, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8}
-            function = adam if params.optimizer == "adam" else adamw
-            return partial(function, **words, maximize=False, fused=fused), ("exp_avgs", "exp_avg_sqs", "state_steps")
+            return partial(adam, **words, maximize=False, fused=fused), ("exp_avgs", "exp_avg_sqs", "state_steps")
 
 
 def _state(parameter: Tensor, names: Sequence[str], fused: bool) -> dict[str, Tensor]:
