@@ -2,7 +2,7 @@
 
 python tests/benchmarks/scaling.py [--axes rows columns trials workers folds million] [--quick]
 
-rows     1,000 to 1,000,000 of 30 columns, for LightGBM (20 rounds), linear models and networks (1 epoch); 2 trials.
+rows     1,000 to 1,000,000 of 30 columns, for LightGBM (20 rounds), linear models and networks (2 epochs); 2 trials.
 columns  10 to 2,000 of 2,000 rows, for the same.
 trials   10 to 5,000 that do nothing, drawn at random, with the study in memory and in a SQLite file.
 workers  1 to 8 on a table of 200 MB, LightGBM: time, and the memory that each further worker adds.
@@ -12,7 +12,7 @@ million  A million rows of 30 columns in a Parquet file: three trials of LightGB
 Each point is a process of its own. Seconds count from after its imports until its report is there, CPU seconds with
 those of all children. Memory is the largest proportional set size of the process with its children, imports included;
 its exponent is of what comes on top of the imports. An exponent is the slope of log cost over log size by least squares
-over the upper half of a curve; up to 1.15 is what linear × log looks like there. OMP_NUM_THREADS is 1.
+over the upper half of a curve; up to 1.15 is what linear × log looks like there. A worker has one thread.
 
 Files: scaling.json and scaling.md, after each curve. Some 40 CPU minutes, most of them for rows; --quick takes 3.
 """
@@ -38,7 +38,7 @@ from tables import generated
 LEARNERS = {
     "lightgbm": {"max_rounds": {"int": [1, 20], "fidelity": True}},
     "linear": {"C": {"float": [0.1, 10.0], "log": True, "default": 1.0}},
-    "mlp": {"epochs": {"int": [1, 1], "fidelity": True}, "units": 64},
+    "mlp": {"epochs": {"int": [1, 2], "fidelity": True}, "units": 64},
 }
 VARIED = {
     "lightgbm": {"num_leaves": {"int": [16, 31], "default": 31}},
@@ -166,7 +166,7 @@ def curve(axis: str, name: str, jobs: dict[int, dict[str, Any]]) -> dict[str, An
 def measured(job: dict[str, Any]) -> dict[str, Any]:
     """Run a job in a fresh process; return its seconds and its peak memory."""
     program = Path(__file__).with_name("scaling_point.py")
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "LOKY_MAX_CPU_COUNT": str(job.get("n_jobs", 1))}
     words: dict[str, Any] = {"env": environment, "stdout": subprocess.PIPE, "text": True}
     process = subprocess.Popen([sys.executable, program, json.dumps(job)], **words)
     peak = PeakMemory(process.pid, every=0.1)
