@@ -45,27 +45,29 @@ def _binary_roc_auc(positive: Array, score: Array, weight: Array | None) -> floa
         below, above = np.sort(score[~positive]), np.sort(score[positive])
         won = np.searchsorted(below, above, "left").sum() + np.searchsorted(below, above, "right").sum()
         return float(np.divide(won / 2, len(below) * len(above)))
-    found, shown = _by_threshold(positive, score, weight)
-    passed = shown - found
+    found, passed = _by_threshold(positive, score, weight)
     won = np.diff(passed, prepend=0.0) @ (found + np.append(0.0, found[:-1]))
     return float(np.divide(won / 2, found[-1] * passed[-1]))
 
 
 def _binary_average_precision(positive: Array, score: Array, weight: Array | None) -> float:
-    found, shown = _by_threshold(positive, score, weight)
+    found, passed = _by_threshold(positive, score, weight)
+    shown = found + passed
     precision = np.divide(found, shown, out=np.zeros(len(found)), where=shown > 0)
     return float(np.divide(np.diff(found, prepend=0) @ precision, found[-1]))
 
 
 def _by_threshold(positive: Array, score: Array, weight: Array | None) -> tuple[Array, Array]:
-    """Return the weight of the positive rows, and of all, that score at least each distinct score, from the highest."""
+    """Return the weight of positive and of negative rows that score at least each distinct score, from the highest."""
     order = np.argsort(score)[::-1]  # rows of equal scores are taken together, so that their order means nothing
     ranked = score[order]
     ends = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), len(score) - 1)
+    positive = positive[order]
     if weight is None:
-        return np.cumsum(positive[order])[ends], ends + 1
+        found = np.cumsum(positive)[ends]
+        return found, ends + 1 - found
     weight = weight[order]
-    return np.cumsum(np.where(positive[order], weight, 0.0))[ends], np.cumsum(weight)[ends]
+    return np.cumsum(np.where(positive, weight, 0.0))[ends], np.cumsum(np.where(positive, 0.0, weight))[ends]
 
 
 def log_loss(y: Array, probabilities: Array, weight: Array | None) -> float:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autotune.data.task import ALL_TASKS, Column, Problem, Rows, Schema, TaskKind
+from autotune.data.task import ALL_TASKS, Column, Excerpt, Problem, Rows, Schema, TaskKind
 from autotune.errors import PlugInError
 from autotune.learners.plug_ins import BROKEN_CODE
 from autotune.learners.protocol import Member, Model, Pace, Resources, Step
@@ -103,7 +103,8 @@ def made_members(kind: TaskKind, n_members: int = 2, *, seed: int = 0, weighted:
         rows = _made_rows(draws, N_TRAINING, levels=(4, 3))
         validation = _made_rows(draws, N_VALIDATION, levels=(5, 4), lowest=-1)
         weight = draws.uniform(0.5, 2.0, N_TRAINING) if weighted else None
-        members.append(Member(problem, rows, _made_answers(draws, rows, n_classes), weight, validation))
+        answers = _made_answers(draws, rows, n_classes)
+        members.append(Member(problem, Excerpt(rows, np.arange(len(rows))), answers, weight, validation))
     return members
 
 

@@ -84,6 +84,14 @@ def test_binary_probabilities_agree_with_scikit_learn(name: str, ties: bool, wei
     assert METRICS[name].score(y, p, weight) == pytest.approx(expected, rel=1e-12)
 
 
+def test_weights_of_any_size_leave_the_area_as_it_is() -> None:
+    y, p = rng.integers(0, 2, N), probabilities(N, 2, ties=True)
+    light = np.where(y == 1, 1.0, rng.uniform(1, 2, N))
+    for heavy in (1e9, 1e16):
+        score = METRICS["roc_auc"].score(y, p, np.where(y == 1, heavy, light))
+        assert score == pytest.approx(METRICS["roc_auc"].score(y, p, light), rel=1e-9)
+
+
 @weights
 @ties
 @pytest.mark.parametrize("name", MULTICLASS)

@@ -44,9 +44,19 @@ class Rows:
         return Rows(self.numeric[index], self.categorical[index])
 
     @property
+    def n_numeric(self) -> int:
+        """Number of numeric columns."""
+        return int(self.numeric.shape[1])
+
+    @property
+    def n_categorical(self) -> int:
+        """Number of categorical columns."""
+        return int(self.categorical.shape[1])
+
+    @property
     def n_cells(self) -> int:
         """Number of values, numeric and categorical."""
-        return int(self.numeric.size + self.categorical.size)
+        return len(self) * (self.n_numeric + self.n_categorical)
 
 
 class Excerpt(Rows):
@@ -66,6 +76,10 @@ class Excerpt(Rows):
     __slots__ = ("_index", "_table")
     _table: Rows
     _index: NDArray[np.intp]
+
+    def __new__(cls, *_: Any, **arrays: Any) -> Rows:  # type: ignore[misc]
+        """Return plain `Rows` where the arrays themselves are given, as `dataclasses.replace` does."""
+        return Rows(**arrays) if arrays else super().__new__(cls)
 
     def __init__(self, table: Rows, index: NDArray[np.intp]) -> None:
         object.__setattr__(self, "_table", table)
@@ -92,9 +106,14 @@ class Excerpt(Rows):
         return self._table.take(self._index[index])
 
     @property
-    def n_cells(self) -> int:
-        """Number of values; nothing is copied for it."""
-        return len(self) * int(self._table.numeric.shape[1] + self._table.categorical.shape[1])
+    def n_numeric(self) -> int:
+        """Number of numeric columns; nothing is copied for it."""
+        return self._table.n_numeric
+
+    @property
+    def n_categorical(self) -> int:
+        """Number of categorical columns; nothing is copied for it."""
+        return self._table.n_categorical
 
 
 @dataclass(frozen=True, slots=True)

@@ -272,7 +272,6 @@ def _pool(rows: Rows, y: NDArray[Any] | None = None, weight: NDArray[np.float64]
     import pandas as pd
     from catboost import Pool
 
-    n_numeric, n_columns = rows.numeric.shape[1], rows.numeric.shape[1] + rows.categorical.shape[1]
-    codes = range(n_numeric, n_columns)
+    codes = range(rows.n_numeric, rows.n_numeric + rows.n_categorical)
     table = pd.concat([pd.DataFrame(to_float32(rows.numeric)), pd.DataFrame(rows.categorical, columns=codes)], axis=1)
     return Pool(table, y, weight=weight, cat_features=list(codes), thread_count=1)

@@ -126,10 +126,11 @@ class DenseFeatures:
         The numbers get mean 0 and variance 1, or their ranks are mapped to a normal distribution; the ``max_levels``
         most frequent levels of a column get a column of their own; ``sparse`` allows a sparse matrix.
         """
-        numbers = Numbers.fit(rows.numeric)
-        values = numbers.transform(rows.numeric)[:, : len(numbers.medians)]
+        table = rows.numeric
+        numbers = Numbers.fit(table)
+        values = numbers.transform(table)[:, : len(numbers.medians)]
         levels = Levels.fit(rows, schema, min_count=3, max_levels=max_levels)
-        filled = len(numbers.medians) + np.isnan(rows.numeric).sum() / max(1, len(rows)) + len(levels.lookups)
+        filled = len(numbers.medians) + np.isnan(table).sum() / max(1, len(rows)) + len(levels.lookups)
         thin = 4 * filled < numbers.width + sum(_one_hot_widths(levels))
         return cls(numbers, _fitted_scaler(scaler, values), levels, sparse and thin)
 

@@ -7,7 +7,6 @@ checks and sorts out all rows anew, and is shown a tree at a time; its votes on 
 from __future__ import annotations
 
 import copy
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -170,10 +169,11 @@ def _train(
         _Growing(make(params, classifies=member.problem.is_classification), member, params, seed + index, resources)
         for index, member in enumerate(members)
     ]
-    everyone = tuple(range(len(members)))
-    for number in range(1, params.n_estimators + 1):
+    everyone, n_trees = tuple(range(len(members))), growing[0].n_trees
+    for n_shown in range(1, n_trees + 1):
         for one in growing:
-            one.grow(number)
+            one.grow(n_shown)
+        number = n_shown * params.n_estimators // n_trees  # at the refit, what that share of all trees is worth
         yield Step(
             number, everyone, lambda: [one.predictions() for one in growing], lambda: [one.model() for one in growing]
         )
@@ -188,8 +188,7 @@ class _Growing:
         self.y, self.centre, self.scale = member.y, 0.0, 1.0
         if not self.n_classes:
             self.y, self.centre, self.scale = standardized(member.y, self.weight)
-        self.horizon = params.n_estimators
-        self.n_trees = self.horizon if member.validation is not None else params.n_estimators_at_refit
+        self.n_trees = params.n_estimators if member.validation is not None else params.n_estimators_at_refit
         self.estimator = estimator.set_params(
             max_features=params.max_features if params.max_features == "sqrt" else float(params.max_features),
             min_samples_split=params.min_samples_split,
@@ -199,14 +198,14 @@ class _Growing:
             random_state=seed,
             warm_start=True,
         )
-        self.threads, self.seconds_a_tree = resources.threads, SECONDS_AHEAD  # a tree first, to time it
+        self.threads, self.seconds_a_tree = resources.threads, SECONDS_AHEAD  # a tree a thread first, to time them
         self.trained = self.shown = self.in_votes = 0
         self.votes: Any = 0.0
 
-    def grow(self, number: int) -> None:
-        """Show this step's share of the trees, which are trained if need be: at the refit a step may be several."""
-        self.shown = math.ceil(number * self.n_trees / self.horizon)
-        while self.trained < self.shown:
+    def grow(self, n_shown: int) -> None:
+        """Show so many of the trees, which are trained if need be."""
+        self.shown = n_shown
+        while self.trained < n_shown:
             self._train_ahead()
 
     def _train_ahead(self) -> None:

@@ -159,7 +159,7 @@ def _binned(member: Member, max_bin: int) -> tuple[lgb.Dataset, lgb.Dataset | No
     words = {**_BINNING, "max_bin": max_bin, "verbosity": -1}
 
     def training() -> _Binned:
-        n_numeric, n_columns = member.rows.numeric.shape[1], _n_columns(member.rows)
+        n_numeric, n_columns = member.rows.n_numeric, _n_columns(member.rows)
         dataset = lgb.Dataset(
             _matrix(member.rows),
             label=member.y,
@@ -219,10 +219,10 @@ def _with_both_classes(positive: Predictions) -> Predictions:
 
 
 def _n_columns(rows: Rows) -> int:
-    return int(rows.numeric.shape[1] + rows.categorical.shape[1])
+    return rows.n_numeric + rows.n_categorical
 
 
 def _matrix(rows: Rows) -> Predictions:
-    if not rows.categorical.shape[1]:
+    if not rows.n_categorical:
         return rows.numeric
     return np.hstack([rows.numeric, rows.categorical.astype(np.float64)])

@@ -131,8 +131,9 @@ def _class_weight(member: Member, params: LinearParams) -> NDArray[np.float64]:
     even = _even_weight(member)
     weight = np.ones(len(member.y)) if even is None else even
     if params.class_weight == "balanced":
-        of_class = np.bincount(member.y, weights=weight)
-        weight = weight * (len(weight) / np.count_nonzero(of_class) / of_class[member.y])
+        of_class = np.bincount(member.y, weights=weight)[member.y]
+        n_classes = len(np.unique(member.y[of_class > 0]))
+        weight = np.divide(weight * len(weight) / n_classes, of_class, out=np.zeros_like(weight), where=of_class > 0)
     return weight
 
 

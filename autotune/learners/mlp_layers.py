@@ -203,21 +203,20 @@ class LayerNorm:
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
         """Map (F, n, d) to as much."""
-        rows = x.transpose(0, 1)  # as they lie in memory
-        y, mean, inverse = torch.native_layer_norm(rows, rows.shape[-1:], None, None, EPSILON)
-        self._kept = (rows, y, mean, inverse)
-        return scaled_and_shifted(y.transpose(0, 1), self.scale, self.shift)
+        y, mean, inverse = torch.native_layer_norm(x, x.shape[-1:], None, None, EPSILON)
+        self._kept = (x, y, mean, inverse)
+        return scaled_and_shifted(y, self.scale, self.shift)
 
     def backward(self, gradient: Tensor) -> Tensor:
         """Map (F, n, d) to as much."""
-        rows, y, mean, inverse = self._kept
+        x, y, mean, inverse = self._kept
         torch.sum(gradient, dim=1, out=self.shift_gradient)
-        torch.sum(gradient * y.transpose(0, 1), dim=1, out=self.scale_gradient)
-        inner = (gradient * self.scale.unsqueeze(1)).transpose(0, 1)
+        torch.sum(gradient * y, dim=1, out=self.scale_gradient)
+        inner = gradient * self.scale.unsqueeze(1)
         dx, _, _ = _aten.native_layer_norm_backward(
-            inner, rows, rows.shape[-1:], mean, inverse, None, None, [True, False, False]
+            inner, x, x.shape[-1:], mean, inverse, None, None, [True, False, False]
         )
-        return dx.transpose(0, 1)
+        return dx
 
 
 def scaled_and_shifted(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ class Member:
     problem : Problem
         The kind of task and the schema.
     rows : Rows
-        Training rows.
+        Training rows. Each time one of its two arrays is read it may be copied out of the table: read it once.
     y : ndarray, shape (n_rows,)
         Class codes (int64) or values (float64) of the training rows.
     weight : ndarray or None, shape (n_rows,)

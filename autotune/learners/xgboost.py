@@ -256,4 +256,4 @@ def _matrix(rows: Rows, levels: tuple[NDArray[np.int32], ...]) -> NDArray[np.flo
 
 
 def _feature_types(rows: Rows) -> list[str]:
-    return ["q"] * rows.numeric.shape[1] + ["c"] * rows.categorical.shape[1]
+    return ["q"] * rows.n_numeric + ["c"] * rows.n_categorical

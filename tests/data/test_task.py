@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 
 import numpy as np
@@ -35,3 +36,10 @@ def test_an_excerpt_travels_without_its_table() -> None:
     large = Rows(np.zeros((10_000, 2)), np.zeros((10_000, 0), dtype=np.int32))
     packed = pickle.dumps(Excerpt(large, INDEX))
     assert len(packed) < 1000 and type(pickle.loads(packed)) is Rows and same(pickle.loads(packed), large.take(INDEX))
+
+
+def test_an_excerpt_with_an_array_replaced_is_plain_rows() -> None:
+    excerpt = Excerpt(TABLE, INDEX)
+    replaced = dataclasses.replace(excerpt, numeric=np.zeros_like(excerpt.numeric))
+    assert type(replaced) is Rows and not replaced.numeric.any()
+    assert np.array_equal(replaced.categorical, excerpt.categorical)
