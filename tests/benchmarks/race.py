@@ -13,7 +13,8 @@ work    The same configurations on the same folds by both, nothing pruned and no
 result  autotune as it is by default (one learner: no ensemble), beside the script with TPE. At checkpoints of CPU time,
         each a tenth after the one before, the trial that leads by its CV score is looked at: is its model, trained on
         all search rows, within .5 % of the held-out loss of the opponent's final winner? What is compared is the first
-        checkpoint where it is. A run of autotune that never gets there counts with the CPU of its whole search.
+        checkpoint where it is; a run of autotune that never gets there counts as ×0. autotune begins with the space's
+        default and starts, as it does by itself; the opponent has the same ranges, and draws rounds or epochs too.
 
 Cases that need a table of a folder are left out where AUTOTUNE_DATA names none. Files: race.json and race.md, after
 each case. The default race takes some 45 CPU minutes.

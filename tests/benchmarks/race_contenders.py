@@ -39,15 +39,15 @@ class Clock:
         self.imports = tree_cpu_seconds()
         self._started = time.perf_counter()
         self._leaders: list[tuple[float, float, Any]] = []
-        self.scores: list[float | None] = []
+        self.scores: dict[int, float | None] = {}
 
     def cpu(self) -> float:
         """Return the CPU seconds so far."""
         return tree_cpu_seconds() - self.imports
 
-    def told(self, score: float | None, leader: float, what: Any) -> None:
-        """Note a finished trial, its loss, and which one leads now."""
-        self.scores.append(score)
+    def told(self, number: int, score: float | None, leader: float, what: Any) -> None:
+        """Note a finished trial by its number, its loss, and which one leads now."""
+        self.scores[number] = score
         if not self._leaders or self._leaders[-1][2] != what:
             self._leaders.append((self.cpu(), leader, what))
 
@@ -59,7 +59,8 @@ class Clock:
         """Return what was measured, with the held-out loss of each leader."""
         leaders = [{"cpu": cpu, "cv": cv, "held_out": held_out(what)} for cpu, cv, what in self._leaders]
         last = leaders[-1]
-        return measured | {"cv": last["cv"], "held_out": last["held_out"], "leaders": leaders, "scores": self.scores}
+        scores = [score for _, score in sorted(self.scores.items())]
+        return measured | {"cv": last["cv"], "held_out": last["held_out"], "leaders": leaders, "scores": scores}
 
 
 # ---- autotune ----
@@ -94,10 +95,10 @@ def autotune(job: dict[str, Any]) -> dict[str, Any]:
     class Watch(Silent):
         def told(self, record: Any, best: Any) -> None:
             loss = record.score if record.state == "complete" else None
-            clock.told(loss, best.score, (best.number, best.step, best.config))
-            steps.append(record.step)
+            clock.told(record.number, loss, best.score, (best.number, best.step, best.config))
+            steps[record.number] = record.step
 
-    steps: list[int | None] = []
+    steps: dict[int, int | None] = {}
     clock = Clock()
     settings = make_settings(
         "call", space=space, n_trials=job["n_trials"], cv=kind(5, shuffle=True, random_state=seed), test_size=0,
@@ -126,8 +127,8 @@ def autotune(job: dict[str, Any]) -> dict[str, Any]:
 
     result = clock.result(measured, held_out)
     if discipline == "work":
-        result["whole"] = all(trained_to_the_end(step, number) for number, step in enumerate(steps))
-        result["at_horizon"] = [job["horizon"] in (None, step) for step in steps]
+        result["whole"] = all(trained_to_the_end(step, number) for number, step in steps.items())
+        result["at_horizon"] = [job["horizon"] in (None, step) for _, step in sorted(steps.items())]
     return result
 
 
@@ -222,7 +223,7 @@ def halving_random_search_cv(job: dict[str, Any]) -> dict[str, Any]:
         random_state=job["seed"],
     )  # fmt: skip
     search.fit(X, y)
-    clock.told(-search.best_score_, -search.best_score_, search.best_params_)
+    clock.told(0, -search.best_score_, -search.best_score_, search.best_params_)
     return of_search(job, clock, X, y)
 
 
@@ -321,7 +322,7 @@ def study_of(job: dict[str, Any]) -> Any:
 
 def telling(clock: Clock, sign: float = 1.0) -> Callable[[Any, Any], None]:
     """Return a callback of a study that tells the clock."""
-    return lambda study, trial: clock.told(sign * trial.value, sign * study.best_value, study.best_params)
+    return lambda study, trial: clock.told(trial.number, sign * trial.value, sign * study.best_value, study.best_params)
 
 
 def fixed(params: dict[str, Any]) -> Any:

@@ -45,12 +45,13 @@ def same_work(case: Case, both: Sequence[tuple[dict[str, Any], dict[str, Any]]])
     apart = [abs(a / b - 1) for a, b in pairs]
     n_all = sum(len(ours["scores"]) for ours, _ in both)
     whole = all(ours["whole"] for ours, _ in both)
-    mean_apart = abs(statistics.mean(a for a, _ in pairs) / statistics.mean(b for _, b in pairs) - 1) if pairs else 0.0
-    differ = not pairs or mean_apart > case.tolerance or not whole
-    text = f"mean CV scores of {len(pairs)} of {n_all} trials are {mean_apart:.1e} apart (at most {case.tolerance:.0e})"
+    larger = statistics.mean(a for a, _ in pairs) / statistics.mean(b for _, b in pairs) - 1 if pairs else 0.0
+    differ = not pairs or abs(larger) > case.tolerance or not whole
+    text = f"autotune's mean CV loss of {len(pairs)} of {n_all} trials is {larger:+.1e} beside the script's "
+    text += f"(within {case.tolerance:.0e})"
     text += "" if whole else "; autotune may have ended trials early"
     return {
-        "apart": {"mean": mean_apart, "largest": max(apart, default=0.0), "compared": len(pairs), "of": n_all},
+        "apart": {"mean": larger, "largest": max(apart, default=0.0), "compared": len(pairs), "of": n_all},
         "differ": differ,
         "speed_up": speed_up([theirs["cpu"] / ours["cpu"] for ours, theirs in both]),
         "note": text,
@@ -59,16 +60,16 @@ def same_work(case: Case, both: Sequence[tuple[dict[str, Any], dict[str, Any]]])
 
 
 def same_result(both: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, Any]:
-    """Compare the CPU at which each is first as good as the opponent's final winner."""
+    """Compare the CPU at which each is first as good as the opponent's final winner; never is a ratio of 0."""
     reached, ratios, of_total = [], [], []
     for ours, theirs in both:
         enough = theirs["held_out"] * (1 + WITHIN)
         own, other = first_within(ours, enough), first_within(theirs, enough)
         reached.append(own is not None)
-        ratios.append((other or theirs["cpu"]) / (own or ours["cpu"]))
-        of_total.append(theirs["cpu"] / (own or ours["cpu"]))
+        ratios.append((other or theirs["cpu"]) / own if own else 0.0)
+        of_total.append(theirs["cpu"] / own if own else 0.0)
     n_censored = reached.count(False)
-    text = f"{n_censored} of {len(both)} runs of autotune never got there and count with their whole CPU"
+    text = f"{n_censored} of {len(both)} runs of autotune never got there and count as ×0"
     return {
         "censored": n_censored,
         "speed_up": speed_up(ratios),
@@ -108,8 +109,11 @@ def at_checkpoints(both: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> lis
 
 def speed_up(ratios: Sequence[float]) -> dict[str, Any]:
     """Return the median ratio, and what it is at least: the lower 95 % bound of the mean of its logarithm."""
+    median = statistics.median(ratios)
+    if not all(ratios):
+        return {"median": median, "at_least": 0.0, "all": list(ratios)}
     logs = bounded([-math.log(ratio) for ratio in ratios])
-    return {"median": statistics.median(ratios), "at_least": math.exp(-logs["at_most"]), "all": list(ratios)}
+    return {"median": median, "at_least": math.exp(-logs["at_most"]), "all": list(ratios)}
 
 
 def bounded(values: Sequence[float]) -> dict[str, float]:
@@ -118,7 +122,7 @@ def bounded(values: Sequence[float]) -> dict[str, float]:
 
     mean = statistics.mean(values)
     if len(values) < 2:
-        return {"mean": mean, "at_most": float("inf") if mean > 0 else mean}
+        return {"mean": mean, "at_most": math.inf}
     error = statistics.stdev(values) / math.sqrt(len(values))
     return {"mean": mean, "at_most": mean + float(stats.t.ppf(0.95, len(values) - 1)) * error}
 

@@ -9,7 +9,7 @@ from race_statistics import show
 from results import table
 
 HEADS = {
-    "work": ("case", "cores", "seeds", "CPU s", "opponent's", "speed-up", "wall", "scores"),
+    "work": ("case", "cores", "seeds", "CPU s", "opponent's", "speed-up", "wall", "CV loss beside it"),
     "result": (
         "case", "against", "cores", "seeds", "CPU s", "opponent's", "same result after", "beside its whole CPU",
         "whole CPU", "CV loss", "held-out loss", "worse by at most",
@@ -33,9 +33,7 @@ def cells(row: dict[str, Any]) -> list[str]:
     cpu = [f"{row['autotune_cpu']:.2f}", f"{row['opponent_cpu']:.2f}"]
     if row["discipline"] == "work":
         apart = row["apart"]
-        scores = (
-            f"{'DIFFER: ' if row['differ'] else ''}{apart['mean']:.1e} apart ({apart['compared']} of {apart['of']})"
-        )
+        scores = f"{'DIFFER: ' if row['differ'] else ''}{apart['mean']:+.1e} ({apart['compared']} of {apart['of']})"
         return [row["case"], str(row["cores"]), str(row["seeds"]), *cpu, show(row["total"]), show(row["wall"]), scores]
     censored = f", {row['censored']} never" if row["censored"] else ""
     return [
