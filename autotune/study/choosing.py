@@ -80,8 +80,8 @@ def _stored(storage: BaseStorage, study_name: str) -> str | None:
 
 
 def _is_numeric(space: Space) -> bool:
-    """Return whether all that varies are numbers of one learner, there in each configuration."""
-    if len(space.learners) > 1:
+    """Return whether all that varies are numbers of one learner, there in each configuration, and free."""
+    if len(space.learners) > 1 or space.forbid:
         return False
     (parameters,) = space.learners.values()
     drawn = [each for each in parameters.values() if distribution_of(each) is not None]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 
+from autotune.settings import Settings
 from autotune.spaces.params import Choice, Derived, Fixed, Float, Int
 from autotune.spaces.space import Space
 from autotune.study import strategies
@@ -31,6 +33,7 @@ NUMERIC = Space({"net": {**NUMBERS, "half": Derived("width / 2"), "level": Choic
         (Space({"net": {**NUMBERS, "loss": Choice(["a", "b"])}}), "none", DEAR_VALUES, "tpe"),
         (Space({"net": {**NUMBERS, "decay": Float(0.1, 1.0, special=[0.0])}}), "none", DEAR_VALUES, "tpe"),
         (Space({"net": {**NUMBERS, "third": Int(1, 9, when={"width": 16})}}), "none", DEAR_VALUES, "tpe"),
+        (Space({"net": NUMBERS}, forbid=[{"rate": {"above": 0.05}}]), "none", DEAR_VALUES, "tpe"),
         (Space({"net": NUMBERS, "other": NUMBERS}), "none", DEAR_VALUES, "tpe"),
         (Space({"net": {"depth": Fixed(3)}}), "none", DEAR_VALUES, "tpe"),
     ],
@@ -66,3 +69,8 @@ def test_tpe_takes_over_from_a_gaussian_process(monkeypatch: pytest.MonkeyPatch)
         return Draft(study, SAMPLERS[name](5), row, None).ask("x", distribution, None)
 
     assert proposed("gp", 12) == proposed("tpe", 12) != proposed("gp", 13)
+
+
+def test_the_help_says_from_which_trial_on_it_is_tpe() -> None:
+    help_text = next(setting.metadata["help"] for setting in fields(Settings) if setting.name == "sampler")
+    assert f"gp (tpe from trial {strategies.GP_TRIALS} on" in help_text
