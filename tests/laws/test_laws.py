@@ -253,7 +253,7 @@ def test_the_sampler_that_was_chosen_goes_on_when_a_study_is_resumed(
     words: dict[str, Any] = {"space": Space({"knn": {"n_neighbors": Int(1, 60)}}), "pruner": "none", "cv": 3}
     monkeypatch.setattr(choosing, "DEAR_VALUES", 0)
     straight = run(plan_of(make_table(), n_trials=13, **words))
-    assert any(note.startswith("sampler 'gp': chosen when the study was made") for note in straight.notes)
+    assert any(note.startswith("sampler 'gp': the one that the study was made with") for note in straight.notes)
     run(plan_of(make_table(), n_trials=6, storage=tmp_path / "s.db", **words))
     monkeypatch.undo()  # by another rule it would be TPE
     assert history(run(plan_of(make_table(), n_trials=13, storage=tmp_path / "s.db", **words))) == history(straight)
