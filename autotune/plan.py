@@ -33,7 +33,7 @@ from autotune.study.identity import batch_identity
 from autotune.study.opening import load_study, stored_seed
 from autotune.study.seeding import check_origin
 from autotune.study.storage import open_storage
-from autotune.study.strategies import AUTO, Pruner, find_pruner, find_sampler
+from autotune.study.strategies import Pruner, find_pruner, find_sampler
 
 if TYPE_CHECKING:
     import optuna
@@ -150,18 +150,19 @@ def make_plan(settings: Settings, table: Table, *, started: float, is_judged: bo
     )
     space = space.for_task(table.kind)
     learners = find_learners(space, models)
-    sampler, pruner = settings.sampler, find_pruner(settings.pruner)
-    find_sampler(sampler)  # a wrong name is told before anything is opened
+    pruner = find_pruner(settings.pruner)
+    find_sampler(settings.sampler)  # a wrong name is told before anything is opened
     n_jobs, resources = resources_of(settings)
     test_table = _read_own_test_table(settings, table) if is_judged else None
     storage = open_storage(settings.storage)
     batch = batch_of(settings, n_jobs)
     identity = _identity(settings, table, metric, space, models) | batch_identity(batch)
     study_name = settings.study_name or _default_name(table, space, identity)
-    sampler = settled_sampler(sampler, storage, study_name, partial(choose_sampler, space, pruner, table.X.size))
+    choose = partial(choose_sampler, space, pruner, table.X.size)
+    sampler, sampler_notes = settled_sampler(settings.sampler, storage, study_name, choose)
     seed, origin = seed_and_origin(settings, storage, study_name, identity)
     parts = _cut(settings, table, test_table, metric, seed)
-    notes = [*_model_notes(space, learners, models, parts["search"]), *_sampler_notes(settings.sampler, sampler)]
+    notes = [*_model_notes(space, learners, models, parts["search"]), *sampler_notes]
     return Plan(
         settings=settings,
         table=table,
@@ -322,13 +323,6 @@ def seed_and_origin(
         problem = f"the study {origin.study_name!r} has random_state={seed}, found {asked}: its folds are others"
         raise SettingsError(problem, "random_state, from_study", "leave random_state out")
     return seed, origin
-
-
-def _sampler_notes(asked: Any, settled: Any) -> list[str]:
-    """Say where another sampler than the usual one was chosen."""
-    if asked != AUTO or settled == "tpe":
-        return []
-    return [f"sampler {settled!r}: chosen when the study was made, and kept; sampler='tpe' is the usual one"]
 
 
 def _model_notes(

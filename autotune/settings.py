@@ -51,7 +51,9 @@ class Settings:
         0.2, "share or number of rows set aside for the final test, 0 for none, or a table of its own"
     )
     sampler: Any = _setting(
-        "auto", "sampler: tpe, random, gp or qmc; auto is gp where it learns faster and its cost is small, or else tpe"
+        "auto",
+        "sampler: tpe, random, qmc or gp (tpe from trial 250 on, counted from 0);"
+        " auto is gp where it learns faster and its cost is small, or else tpe",
     )
     pruner: Any = _setting("halving", "pruner: halving, median or none")
     trial_timeout: Any = _setting(None, 'seconds, or a text such as "5m", after which a trial counts as failed')

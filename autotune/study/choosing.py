@@ -1,4 +1,4 @@
-"""The sampler of a study for which none was asked: chosen once, when it is made, and kept with it.
+"""The sampler of a study for which none was asked: chosen when it is made, and kept with it.
 
 Nothing is timed for it, so that a study's history stays a function of its seed. A Gaussian process learns fastest where
 all parameters are numbers (on the LCBench surrogate, 17 tasks, it had a regret of .204 after 25 trials where TPE had
@@ -17,12 +17,14 @@ from optuna.distributions import CategoricalDistribution
 
 from autotune.spaces.space import Space
 from autotune.study.failures import telling_failures
-from autotune.study.identity import SETUP
+from autotune.study.identity import IDENTITY, SAMPLER
 from autotune.study.strategies import AUTO, PRUNERS, Pruner
 from autotune.study.suggest import distribution_of
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
+
+USUAL = "tpe"
 
 DEAR_VALUES = 4_000_000
 """Values of a table from which on even a linear model's trial takes about as long as a Gaussian process's ask."""
@@ -48,11 +50,16 @@ def choose_sampler(space: Space, pruner: Pruner, n_values: int) -> str:
     ['gp', 'tpe']
     """
     suits = pruner is PRUNERS["none"] and n_values >= DEAR_VALUES and _is_numeric(space)
-    return "gp" if suits else "tpe"
+    return "gp" if suits else USUAL
 
 
-def settled_sampler(asked: Any, storage: BaseStorage, study_name: str, choose: Callable[[], str]) -> Any:
-    """Return the sampler that was asked for; for "auto", the one that the study has, or what is chosen for a new one.
+def settled_sampler(
+    asked: Any, storage: BaseStorage, study_name: str, choose: Callable[[], str]
+) -> tuple[Any, tuple[str, ...]]:
+    """Return the sampler of a call, and what there is to say about it.
+
+    It is the one that is asked for; for "auto" the one that the study was made with, whatever calls had since then, or
+    what is chosen for a new study.
 
     Parameters
     ----------
@@ -66,22 +73,29 @@ def settled_sampler(asked: Any, storage: BaseStorage, study_name: str, choose: C
         Returns the name of the sampler of a new study.
     """
     if asked != AUTO:
-        return asked
-    return _stored(storage, study_name) or choose()
+        return asked, ()
+    made_with = _made_with(storage, study_name)
+    if made_with == "":
+        problem = "the study was made with a sampler of one's own, which it cannot carry; sampler=... goes on with it"
+        return USUAL, (f"sampler {USUAL!r}: {problem}",)
+    name = choose() if made_with is None else made_with
+    if name == USUAL:
+        return name, ()
+    return name, (f"sampler {name!r}: the one that the study was made with; sampler={USUAL!r} is the usual one",)
 
 
 @telling_failures()
-def _stored(storage: BaseStorage, study_name: str) -> str | None:
-    """Return the sampler of a study, None where there is none yet; one that says nothing has begun with TPE."""
+def _made_with(storage: BaseStorage, study_name: str) -> str | None:
+    """Return what a study says of its sampler, None where there is no study yet; one of an earlier version has TPE."""
     if study_name not in optuna.study.get_all_study_names(storage):
         return None
-    setup = optuna.load_study(storage=storage, study_name=study_name).user_attrs.get(SETUP)
-    return None if setup is None else str(setup["settings"].get("sampler", "tpe"))
+    attrs = optuna.load_study(storage=storage, study_name=study_name).user_attrs
+    return str(attrs.get(SAMPLER, USUAL)) if IDENTITY in attrs else None
 
 
 def _is_numeric(space: Space) -> bool:
-    """Return whether all that varies are numbers of one learner, there in each configuration."""
-    if len(space.learners) > 1:
+    """Return whether all that varies are numbers of one learner, there in each configuration, and free."""
+    if len(space.learners) > 1 or space.forbid:
         return False
     (parameters,) = space.learners.values()
     drawn = [each for each in parameters.values() if distribution_of(each) is not None]

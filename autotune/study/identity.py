@@ -20,6 +20,9 @@ SEED = "autotune:seed"
 VERSIONS = "autotune:versions"
 STOPS = "autotune:stops"
 SETUP = "autotune:setup"
+SAMPLER = "autotune:sampler"
+"""The name of the sampler that the study was made with; empty for one of somebody's own, and where none was chosen."""
+
 IMPORTER = "autotune:importer"
 """Who imports the study; empty when all of it is there."""
 
@@ -51,6 +54,7 @@ def describe(
     """Write what the study is made for; the identity comes last, since whoever joins waits for it."""
     if setup is not None:
         study.set_user_attr(SETUP, dict(setup))
+        study.set_user_attr(SAMPLER, setup["settings"].get("sampler", ""))
     study.set_user_attr(VERSIONS, dict(versions))
     study.set_user_attr(SEED, seed)
     study.set_user_attr(IDENTITY, dict(identity))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable, Collection, Iterable
+from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from autotune.spaces.draws import draw
 from autotune.spaces.formula import FormulaError
 from autotune.spaces.params import Choice, Parameter
 from autotune.spaces.space import Config, Space
-from autotune.study.strategies import N_STARTUP_TRIALS, trial_seed
+from autotune.study.strategies import N_STARTUP_TRIALS, is_dear, trial_seed
 from autotune.study.suggest import suggest
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ NEVER_LEARNING = (RandomSampler, QMCSampler)
 """Samplers to which weights mean as much after any number of trials."""
 
 REDRAWS = 20
-"""Drafts from the sampler before configurations are drawn blindly."""
+"""Drafts from the sampler before configurations are drawn blindly; one, where its asks are dear."""
 
 BLIND_DRAWS = 200
 """Blind draws before the open configurations are looked through, or a known one is taken."""
@@ -131,12 +132,12 @@ def propose(
         sampler = sampler_of(own_seed)
         knows_nothing = is_beginning or isinstance(sampler, NEVER_LEARNING)
         draft = Draft(study, sampler, trial, random.Random(own_seed) if knows_nothing else None)
-        try:
+        with suppress(FormulaError):
             config = suggest(draft.ask, space)
-        except FormulaError:
-            continue
-        if space.allows(config) and is_wanted(config):
-            return config
+            if space.allows(config) and is_wanted(config):
+                return config
+        if is_dear(sampler, trial.number):
+            break
     blind = random.Random(trial_seed(seed, trial.number, "blind"))
     for _ in range(BLIND_DRAWS):
         config = draw(space, blind)

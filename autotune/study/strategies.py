@@ -16,6 +16,7 @@ Bergman, Purucker and Hutter (AutoML 2024): stop when the mean so far is worse t
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import statistics
 import warnings
@@ -93,11 +94,24 @@ class _EarlyGPSampler(optuna.samplers.GPSampler):
         return self._later.sample_relative(study, trial, search_space)
 
 
+def is_dear(sampler: BaseSampler, number: int) -> bool:
+    """Return whether a sampler's ask for a trial of this number takes so long that there is only one.
+
+    Examples
+    --------
+    >>> is_dear(SAMPLERS["gp"](0), GP_TRIALS - 1), is_dear(SAMPLERS["gp"](0), GP_TRIALS), is_dear(SAMPLERS["tpe"](0), 9)
+    (True, False, False)
+    """
+    takes_over = isinstance(sampler, _EarlyGPSampler) and number >= GP_TRIALS
+    return isinstance(sampler, optuna.samplers.GPSampler) and not takes_over
+
+
 def _random(seed: int) -> BaseSampler:
     return optuna.samplers.RandomSampler(seed=seed)
 
 
 def _gp(seed: int) -> BaseSampler:
+    logging.getLogger("optuna._gp.batched_lbfgsb").setLevel(logging.ERROR)  # its one line: greenlet is not installed
     return _EarlyGPSampler(seed)
 
 

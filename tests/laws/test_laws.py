@@ -253,11 +253,25 @@ def test_the_sampler_that_was_chosen_goes_on_when_a_study_is_resumed(
     words: dict[str, Any] = {"space": Space({"knn": {"n_neighbors": Int(1, 60)}}), "pruner": "none", "cv": 3}
     monkeypatch.setattr(choosing, "DEAR_VALUES", 0)
     straight = run(plan_of(make_table(), n_trials=13, **words))
-    assert any(note.startswith("sampler 'gp': chosen when the study was made") for note in straight.notes)
+    assert any(note.startswith("sampler 'gp': the one that the study was made with") for note in straight.notes)
     run(plan_of(make_table(), n_trials=6, storage=tmp_path / "s.db", **words))
     monkeypatch.undo()  # by another rule it would be TPE
     assert history(run(plan_of(make_table(), n_trials=13, storage=tmp_path / "s.db", **words))) == history(straight)
     assert history(run(plan_of(make_table(), n_trials=13, **words))) != history(straight)
+
+
+def test_a_sampler_that_is_asked_for_applies_to_its_call_alone(tmp_path: Path) -> None:
+    words: dict[str, Any] = {"space": Space({"knn": {"n_neighbors": Int(1, 60)}}), "cv": 3}
+
+    def noted(name: str, n_trials: int, sampler: Any = "auto") -> list[str]:
+        own = {"n_trials": n_trials, "storage": tmp_path / "s.db", "study_name": name, "sampler": sampler}
+        return [note for note in run(plan_of(make_table(), **words, **own)).notes if note.startswith("sampler")]
+
+    assert [noted("usual", 1), noted("usual", 2, "random"), noted("usual", 3)] == [[], [], []]
+    assert noted("own", 1, optuna.samplers.RandomSampler(seed=0)) == []
+    (note,) = noted("own", 2)
+    assert note.startswith("sampler 'tpe': the study was made with a sampler of one's own")
+    assert noted("own", 3) == [note]
 
 
 def test_deterministic_jobs_one_seed_one_history() -> None:

@@ -11,7 +11,8 @@ import pytest
 from autotune.spaces.draws import enumerate_space
 from autotune.spaces.params import Choice, Float, Int
 from autotune.spaces.space import Config, Space
-from autotune.study.propose import config_key, propose
+from autotune.study import strategies
+from autotune.study.propose import REDRAWS, config_key, propose
 from autotune.study.strategies import find_sampler
 from autotune.study.suggest import suggest
 
@@ -50,6 +51,25 @@ def test_a_draft_writes_nothing() -> None:
     trial = row(study)
     propose(study, FREE, find_sampler("tpe"), trial, seed=0)
     assert study.get_trials()[0].params == {} and trial.params == {} and len(study.get_trials()) == 1
+
+
+def test_a_sampler_whose_asks_are_dear_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(lambda trial: trial.suggest_float("a.x", 0.0, 1.0), n_trials=12)
+    space, trial, asked = Space({"a": {"x": Float(0.0, 1.0)}}), row(study), list[str]()
+
+    def asks(name: str) -> int:
+        def sampler_of(seed: int) -> Any:
+            asked.append(name)
+            return find_sampler(name)(seed)
+
+        asked.clear()
+        propose(study, space, sampler_of, trial, seed=0, accepts=lambda config: False)
+        return len(asked)
+
+    assert (asks("gp"), asks("tpe")) == (1, REDRAWS)
+    monkeypatch.setattr(strategies, "GP_TRIALS", 12)
+    assert asks("gp") == REDRAWS, "TPE has taken over"
 
 
 def test_the_same_seed_and_number_give_the_same_proposal_and_others_another() -> None:

@@ -137,3 +137,24 @@ def test_peers_are_what_a_look_at_all_trials_finds() -> None:
             reached.pop(number, None)
             rungs.finished(TrialRecord(number, "failed", Config("lightgbm", {}), None))
     assert len(final) > 9
+
+
+def test_a_rule_of_ones_own_may_change_its_list_and_may_raise() -> None:
+    seen: list[Sequence[float]] = []
+
+    def at_rung(own: float, peers: Sequence[float]) -> bool:
+        assert isinstance(peers, list)
+        seen.append(list(peers))
+        peers.sort(reverse=True)
+        peers.append(9.0)
+        raise RuntimeError("own rule")
+
+    rungs = Rungs(Pruner(at_rung, at_rung), maximize=True)
+    for number, score in enumerate((0.5, 0.3, 0.9, 0.1, 0.3), start=1):
+        rungs.reached("lightgbm", number, 3, score)
+        with pytest.raises(RuntimeError, match="own rule"):
+            rungs.may_go_on("lightgbm", number, Progress(3, 9.0, score), FIRST_RUNG)
+    assert seen == [[], [0.5], [0.3, 0.5], [0.3, 0.5, 0.9], [0.1, 0.3, 0.5, 0.9]]
+    with pytest.raises(RuntimeError, match="own rule"):
+        rungs.may_go_on("lightgbm", 6, Progress(3, 9.0, 0.0), FIRST_RUNG)
+    assert seen[-1] == [0.1, 0.3, 0.3, 0.5, 0.9]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import logging
+import sys
+
 import optuna
 import pytest
 
@@ -28,6 +32,24 @@ from autotune.study.strategies import (
 def test_samplers_go_by_name(name: str, kind: type) -> None:
     assert isinstance(find_sampler(name)(1), kind)
     assert name in SAMPLERS
+
+
+def test_a_gaussian_process_says_nothing_of_a_package_that_is_not_needed(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = importlib.import_module("optuna._gp.batched_lbfgsb")
+    monkeypatch.setitem(sys.modules, "greenlet", None)
+    monkeypatch.setattr(logging.getLogger("optuna"), "propagate", True)
+
+    def said() -> list[str]:
+        caplog.clear()
+        importlib.reload(module)
+        return caplog.messages
+
+    logging.getLogger(module.__name__).setLevel(logging.NOTSET)
+    assert "greenlet" in said()[0]
+    find_sampler("gp")(0)
+    assert said() == []
 
 
 def test_a_sampler_of_ones_own_is_used_as_it_is() -> None:
