@@ -27,7 +27,7 @@ of them are then ten times slower than one."""
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 """What the numeric libraries of a worker read their number of threads from, set in the worker's environment only."""
 
-ANSWER_SECONDS = 5.0
+ANSWER_SECONDS = 3.0
 """How long an answer is waited for that takes milliseconds: who gives none is stuck, and killed."""
 
 BIRTH_SECONDS = 120.0
