@@ -337,6 +337,13 @@ def train(executor: Executor, refit: Refit) -> Fitted | Failed | None:
         None where it was not over by its deadline and was killed.
     """
     latest = refit.deadline + min(KILL_GRACE_SECONDS)
+    outcome = _train_once(executor, refit, latest)
+    if isinstance(outcome, Lost):  # as a trial is, it is tried once more
+        outcome = _train_once(executor, refit, latest)
+    return Failed(outcome.number, outcome.reason) if isinstance(outcome, Lost) else outcome
+
+
+def _train_once(executor: Executor, refit: Refit, latest: float) -> Fitted | Failed | Lost | None:
     executor.submit(refit)
     while True:
         patience = None if latest == float("inf") else max(0.0, latest - time.time())
@@ -344,10 +351,8 @@ def train(executor: Executor, refit: Refit) -> Fitted | Failed | None:
             match event:
                 case Completed(number, Fitted() as fitted) if number == refit.number:
                     return fitted
-                case Failed(number) as failed if number == refit.number:
-                    return failed
-                case Lost(number, reason) if number == refit.number:
-                    return Failed(number, reason)
+                case Failed(number) | Lost(number) if number == refit.number:
+                    return event
         if time.time() > latest:
             executor.kill(refit.number)
             return None

@@ -1,7 +1,9 @@
 """The process that workers are forked from: ``python -m autotune.execution.fork_server SOCKET``.
 
 It imports this package and the libraries of its learners, and does nothing else: no trial and nobody's script runs
-here, and no thread is started, so that a fork is safe. It ends with the coordinator, whose end of SOCKET it reads.
+here. So that a fork is safe, no thread is started either, but for one of jemalloc, the allocator that pyarrow brings:
+before a fork it takes its locks, and frees them after. The process ends with the coordinator, whose end of SOCKET it
+reads.
 """
 
 from __future__ import annotations
@@ -19,7 +21,10 @@ from autotune.learners.plug_ins import BROKEN_CODE
 
 IMPORT, FORK, REAP = "import", "fork", "reap"
 """What it is asked: ``import MODULE …``; ``fork NUMBER``, with four pipes; ``reap PID``. Of the second it says
-``fork NUMBER PID``, with 0 where that failed, and of the third ``reap PID CODE``."""
+``fork NUMBER PID``, with 0 where that failed, and of the third ``reap PID CODE``, or ALIVE for the code."""
+
+ALIVE = "alive"
+"""Said of a worker that is yet to die: nothing is waited for here, so that others can be born meanwhile."""
 
 PACKET_BYTES = 1 << 16
 """No less than what a request takes."""
@@ -51,8 +56,8 @@ def _serve(control: socket.socket) -> int | None:
             if _fork(control, words[0], pipes):
                 return pipes[3]
         else:
-            _, status = os.waitpid(int(words[0]), 0)
-            control.send(f"{REAP} {words[0]} {os.waitstatus_to_exitcode(status)}".encode())
+            dead, status = os.waitpid(int(words[0]), os.WNOHANG)
+            control.send(f"{REAP} {words[0]} {os.waitstatus_to_exitcode(status) if dead else ALIVE}".encode())
 
 
 def prepare(modules: Sequence[str]) -> None:

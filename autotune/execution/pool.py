@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
@@ -50,7 +51,7 @@ class Processes:
     threads : int
         Threads for each of them.
     memory_limit : int, optional
-        Bytes that each of them may take.
+        Bytes that a trial may take, beyond what its process has before the first one.
     server : ForkServer, optional
         What they are forked from; it is closed with the pool. Without one, each is a fresh interpreter.
 
@@ -83,30 +84,25 @@ class Processes:
 
     def capacity(self) -> int:
         """Return how many workers are idle or not yet started."""
-        return self._n_workers - sum(slot.number is not None for slot in self._slots)
+        return self._n_workers - sum(slot.order is not None for slot in self._slots)
 
     def submit(self, order: Order) -> None:
         """Hand a trial to an idle worker, starting one if there is none."""
-        idle = [slot for slot in self._slots if slot.number is None]
-        slot = idle[0] if idle else self._start()
-        slot.number = order.number
-        slot.forget()
-        slot.send(order)
+        slot = self._idle() or self._start()
+        slot.take(order)
 
     def events(self, timeout: float | None = None) -> Sequence[Event]:
         """Wait until workers have said something, or died; what their trials print meanwhile is listened to."""
         until = None if timeout is None else time.monotonic() + timeout
         while True:
-            busy = {slot.incoming: slot for slot in self._slots if slot.number is not None}
+            busy = {slot.incoming: slot for slot in self._slots if slot.order is not None}
             printing: dict[Any, _Slot] = {slot.printed: slot for slot in busy.values() if slot.printed is not None}
-            births: list[Any] = [self._server] if self._server is not None and self._server.is_awaited() else []
-            ready = wait([*busy, *printing, *births], None if until is None else max(0.0, until - time.monotonic()))
+            ready = self._ready([*busy, *printing], until)
             for each in ready:
                 if each in printing:
                     printing[each].listen()
-                elif isinstance(each, ForkServer):
-                    each.hear()
-            said = [self._receive(busy[each]) for each in ready if isinstance(each, Connection)]
+            heard = [self._receive(busy[each]) for each in ready if isinstance(each, Connection)]
+            said = [event for event in heard if event is not None]
             if said or (until is not None and time.monotonic() >= until):
                 return said
 
@@ -117,7 +113,7 @@ class Processes:
     def kill(self, number: int) -> None:
         """Kill the process of a trial, and those that it has started; its `Lost` comes with the next events."""
         for slot in self._slots:
-            if slot.number == number:  # or else it is over
+            if slot.order is not None and slot.order.number == number:  # or else it is over
                 slot.kill()
 
     def close(self) -> None:
@@ -133,6 +129,27 @@ class Processes:
             self._server.close()
         self._folder.cleanup()
 
+    def _ready(self, pipes: Sequence[Any], until: float | None) -> Sequence[Any]:
+        """Wait until there is something to read; births are heard of meanwhile, and not waited for without end."""
+        server, seconds = self._server, math.inf if until is None else until - time.monotonic()
+        if server is not None and server.is_awaited():
+            pipes, seconds = [*pipes, server], min(seconds, server.patience())
+        ready: Sequence[Any] = wait(pipes, None if seconds == math.inf else max(0.0, seconds))
+        if server is not None and server in ready:
+            server.hear()
+        elif server is not None and server.patience() <= 0:
+            server.end()
+        return ready
+
+    def _idle(self) -> _Slot | None:
+        """Return a worker that waits for a trial, if any; those that have died waiting, or will, are let go."""
+        for slot in [slot for slot in self._slots if slot.order is None]:
+            if not slot.is_ending():
+                return slot
+            self._slots.remove(slot)
+            slot.close()
+        return None
+
     def _start(self) -> _Slot:
         slot = _Slot(self._process_with, self._setup.mark)
         slot.send(self._setup)
@@ -147,26 +164,35 @@ class Processes:
         return Fresh(pipes, self._threads)
 
     def _slot(self, number: int) -> _Slot:
-        return next(slot for slot in self._slots if slot.number == number)
+        return next(slot for slot in self._slots if slot.order is not None and slot.order.number == number)
 
-    def _receive(self, slot: _Slot) -> Event:
-        assert slot.number is not None, "an idle worker is not waited for"
+    def _receive(self, slot: _Slot) -> Event | None:
+        """Return what a worker says, or that its trial is lost; None where another worker takes the trial over."""
         try:
             event: Event = slot.incoming.recv()
         except (EOFError, OSError):
-            self._slots.remove(slot)
-            code, log = slot.close()
-            last_words = " ".join(log[-LAST_WORDS_CHARACTERS:].split())
-            reason = f"its worker process ended with exit code {code}{last_words and ': '}{last_words}"
-            return Lost(slot.number, reason, log)
-        if isinstance(event, Started) and slot.is_new:
-            slot.is_new = False
-            self.startup = max(self.startup, slot.age())
+            return self._bury(slot)
+        if isinstance(event, Started):
+            if slot.is_new:
+                self.startup = max(self.startup, slot.age())
+            slot.is_new, slot.has_begun = False, True
         if isinstance(event, (Started, Reached)):
             return event
-        slot.number = None
+        slot.order = None
         slot.listen()
         return replace(event, log=slot.log)
+
+    def _bury(self, slot: _Slot) -> Lost | None:
+        """Let go of a worker that has died; what it did not die of, another takes over."""
+        assert slot.order is not None, "an idle worker is not waited for"
+        self._slots.remove(slot)
+        code, log = slot.close()
+        if slot.died_of_itself():
+            self.submit(slot.order)
+            return None
+        last_words = " ".join(log[-LAST_WORDS_CHARACTERS:].split())
+        reason = f"its worker process ended with exit code {code}{last_words and ': '}{last_words}"
+        return Lost(slot.order.number, reason, log)
 
 
 class _Slot:
@@ -183,8 +209,9 @@ class _Slot:
     """
 
     def __init__(self, start: Callable[[Sequence[int]], Process], mark: bytes) -> None:
-        self.number: int | None = None
-        self.is_new = True
+        self.order: Order | None = None
+        self.is_new, self.has_begun = True, False
+        self._is_killed = False
         self._mark = mark
         self._heard = b""
         (stdin, outgoing), (incoming, stdout), (printed, stderr) = os.pipe(), os.pipe(), os.pipe()
@@ -198,6 +225,24 @@ class _Slot:
         self.printed: FileIO | None = FileIO(printed)
         self._outgoing = Connection(outgoing, readable=False)
         self.incoming = Connection(incoming, writable=False)
+
+    def take(self, order: Order) -> None:
+        """Hand it a trial."""
+        self.order, self.has_begun = order, False
+        self.forget()
+        self.send(order)
+
+    def is_ending(self) -> bool:
+        """Return whether an idle worker, which says nothing, has died, or will within moments."""
+        return self._process.is_orphan() or bool(wait([self.incoming], 0))
+
+    def died_of_itself(self) -> bool:
+        """Return whether a trial had no part in the end of its worker.
+
+        It had not begun, and the worker was idle before, or went with what it was forked from. One that dies before its
+        first trial may well die of what trials need, as any other one would.
+        """
+        return not (self.has_begun or self._is_killed) and (not self.is_new or self._process.is_orphan())
 
     def age(self) -> float:
         """Return how many seconds ago the process was started; less than none where that is not known yet."""
@@ -229,11 +274,12 @@ class _Slot:
 
     def kill(self) -> None:
         """Kill the process and all that it has started."""
+        self._is_killed = True
         self._process.kill()
 
     def close(self) -> tuple[int, str]:
         """Reap the process; return its exit code and the end of what its trial printed."""
-        self.kill()
+        self._process.kill()
         code = self._process.wait()
         os.close(self._lifeline)
         self.listen()

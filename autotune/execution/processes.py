@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from autotune.execution.fork_server import FORK, IMPORT, PACKET_BYTES, REAP
+from autotune.execution.fork_server import ALIVE, FORK, IMPORT, PACKET_BYTES, REAP
 
 WAITING = "OMP_WAIT_POLICY"
 """Says how threads wait for each other: spinning, as OpenMP's do by default, they take a core that others need, and two
@@ -26,6 +26,15 @@ of them are then ten times slower than one."""
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 """What the numeric libraries of a worker read their number of threads from, set in the worker's environment only."""
+
+ANSWER_SECONDS = 3.0
+"""How long an answer is waited for that takes milliseconds: who gives none is stuck, and killed."""
+
+BIRTH_SECONDS = 120.0
+"""How long a birth is waited for, which comes after all imports."""
+
+REAP_POLL_SECONDS = 0.01
+"""How often a worker that was killed is looked at until it is dead."""
 
 CAN_FORK = sys.platform == "linux"
 """Whether a process may go on after a fork without an exec: frameworks of macOS abort it."""
@@ -41,6 +50,9 @@ class Process(Protocol):
     """
 
     began: float
+
+    def is_orphan(self) -> bool:
+        """Return whether what it was forked from is gone, so that it ends within moments."""
 
     def kill(self) -> None:
         """Kill the group; the process is not reaped before `wait`, so that its number is its own."""
@@ -73,6 +85,10 @@ class Fresh:
             start_new_session=True,  # Ctrl-C is the coordinator's to hear, and what trials start is of its group
         )
 
+    def is_orphan(self) -> bool:
+        """Return False: it was not forked."""
+        return False
+
     def kill(self) -> None:
         """Kill the group."""
         _kill_group(self._process.pid)
@@ -85,7 +101,8 @@ class Fresh:
 class ForkServer:
     """The process that workers are forked from, as the coordinator sees it.
 
-    It begins to import at once. Requests wait in its socket meanwhile, so that nobody waits here.
+    It begins to import at once. Requests wait in its socket meanwhile, so that nobody waits here. Where it is stuck, it
+    is killed.
 
     Parameters
     ----------
@@ -105,8 +122,9 @@ class ForkServer:
             start_new_session=True,
         )
         theirs.close()
+        self._socket.settimeout(ANSWER_SECONDS)
         self._unborn: dict[int, Forked] = {}
-        self._codes: dict[int, int] = {}
+        self._codes: dict[int, int | None] = {}
         self._n_asked = 0
         self._is_gone = False
 
@@ -127,49 +145,74 @@ class ForkServer:
         OSError
             When the process is gone.
         """
+        if self.is_gone():
+            raise ChildProcessError("nothing can be forked from a process that is gone")
         self._n_asked += 1
         socket.send_fds(self._socket, [f"{FORK} {self._n_asked}".encode()], list(pipes))
         worker = self._unborn[self._n_asked] = Forked(self)
         return worker
 
     def hear(self) -> None:
-        """Wait for what it says next: that a worker is born, or what became of one that was reaped."""
+        """Wait for what it says next: that a worker is born, or what became of one that was to be reaped."""
         try:
             said = self._socket.recv(PACKET_BYTES)
-        except OSError:
+        except OSError:  # a TimeoutError too
             said = b""
         if not said:
-            self._is_gone = True
+            self.end()
             return
-        verb, *numbers = said.decode().split()
-        first, second = map(int, numbers)
+        verb, first, second = said.decode().split()
         if verb == REAP:
-            self._codes[first] = second
+            self._codes[int(first)] = None if second == ALIVE else int(second)
         else:
-            self._unborn.pop(first).begin(second)
+            self._unborn.pop(int(first)).begin(int(second))
 
     def is_awaited(self) -> bool:
         """Return whether a worker is still to be born."""
         return bool(self._unborn) and not self._is_gone
 
+    def patience(self) -> float:
+        """Return for how many seconds more a birth may be waited for before this process is to be ended as stuck."""
+        if not self.is_awaited():
+            return math.inf
+        return next(iter(self._unborn.values())).asked + BIRTH_SECONDS - time.perf_counter()
+
+    def is_gone(self) -> bool:
+        """Return whether it has ended: so will its workers, each as soon as it sees it."""
+        return self._is_gone or self._process.poll() is not None
+
     def reap(self, pid: int) -> int:
-        """Return the exit code of a worker; where this process is gone, its workers have been killed."""
-        with suppress(OSError):
-            self._socket.send(f"{REAP} {pid}".encode())
-        while pid not in self._codes and not self._is_gone:
-            self.hear()
-        return self._codes.pop(pid, -signal.SIGKILL)
+        """Return the exit code of a worker that dies; what is not known, or not in time, is that of one killed."""
+        until = time.perf_counter() + ANSWER_SECONDS
+        while not self._is_gone and time.perf_counter() < until:
+            with suppress(OSError):
+                self._socket.send(f"{REAP} {pid}".encode())
+            while pid not in self._codes and not self._is_gone:
+                self.hear()
+            if (code := self._codes.pop(pid, None)) is not None:
+                return code
+            time.sleep(REAP_POLL_SECONDS)
+        return -signal.SIGKILL
+
+    def end(self) -> None:
+        """Kill it, where it lives; from here on it counts as gone."""
+        self._is_gone = True
+        self._kill()
 
     def close(self) -> None:
         """End it, more than once if need be; a worker that is born meanwhile is killed."""
         for worker in self._unborn.values():
             worker.kill()
-        if self._process.returncode is None:
-            _kill_group(self._process.pid)
-            self._process.wait()
+        self._kill()
         while not self._is_gone:
             self.hear()
         self._socket.close()
+
+    def _kill(self) -> None:
+        if self._process.poll() is None:
+            _kill_group(self._process.pid)
+            with suppress(subprocess.TimeoutExpired):  # the system holds it back
+                self._process.wait(ANSWER_SECONDS)
 
 
 class Forked:
@@ -183,6 +226,7 @@ class Forked:
 
     def __init__(self, server: ForkServer) -> None:
         self.began = math.inf
+        self.asked = time.perf_counter()
         self._server = server
         self._is_awaited, self._is_killed = True, False
         self._pid = 0
@@ -192,6 +236,10 @@ class Forked:
         self.began, self._is_awaited, self._pid = time.perf_counter(), False, pid
         if self._is_killed:
             self.kill()
+
+    def is_orphan(self) -> bool:
+        """Return whether the server is gone."""
+        return self._server.is_gone()
 
     def kill(self) -> None:
         """Kill the group, as soon as there is one."""

@@ -17,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 PARENT_POLL_SECONDS = 1.0
@@ -32,7 +33,8 @@ class Setup:
     work : bytes
         A pickle of the `Work` that trials do.
     memory_limit : int or None
-        Bytes that the process may take.
+        Bytes that a trial may take, beyond what the process has before the first one: its libraries, which it may share
+        with others.
     mark : bytes
         Written to what the trials print, before each of them.
     """
@@ -67,11 +69,12 @@ def _serve(incoming: Connection, outgoing: Connection) -> None:
     from autotune.execution.events import Failed, Reached, Started, Unsent, advance, attempt
 
     setup: Setup = incoming.recv()
+    begin = cloudpickle.loads(setup.work).begin()
     if setup.memory_limit is not None:
         import resource
 
-        resource.setrlimit(resource.RLIMIT_DATA, (setup.memory_limit, setup.memory_limit))
-    begin = cloudpickle.loads(setup.work).begin()
+        limit = _data_bytes() + setup.memory_limit
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     while (ticket := incoming.recv()) is not None:
         _flush(setup.mark)
         outgoing.send(Started(ticket.number))
@@ -85,6 +88,14 @@ def _serve(incoming: Connection, outgoing: Connection) -> None:
         outgoing.send_bytes(cloudpickle.dumps(Unsent(ticket.number, sent.reason)) if isinstance(sent, Failed) else sent)
         del judging, event, sent
         _give_back_memory()
+
+
+def _data_bytes() -> int:
+    """Return how much of what `RLIMIT_DATA` counts this process has; 0 where the system does not say."""
+    with suppress(OSError):
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:"))
+    return 0
 
 
 def _flush(mark: bytes = b"") -> None:

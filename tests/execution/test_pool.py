@@ -10,7 +10,7 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +30,7 @@ from autotune.execution.events import Completed, Event, Failed, Lost, Reached, S
 from autotune.execution.pool import Processes
 from autotune.execution.processes import CAN_FORK, THREAD_VARIABLES, ForkServer
 from autotune.execution.work import OnFolds
+from autotune.learners import LEARNERS, find_learner
 from autotune.learners.custom import custom_learner
 from autotune.learners.protocol import Resources
 from autotune.metrics import METRICS, Metric
@@ -58,13 +59,18 @@ def metric_of(function: Any) -> Metric:
 
 
 @contextmanager
-def pool_of(function: Any = None, n_workers: int = 1, threads: int = 1, forked: bool = CAN_FORK) -> Iterator[Processes]:
+def pool_of(
+    function: Any = None,
+    n_workers: int = 1,
+    threads: int = 1,
+    forked: bool = CAN_FORK,
+    memory_limit: int | None = None,
+    learners: Sequence[str] = ("linear",),
+) -> Iterator[Processes]:
     metric = METRICS["rmse"] if function is None else metric_of(function)
-    work, server = (
-        OnFolds(make_task(), FOLDS, metric, Resources(threads=threads)),
-        ForkServer(threads) if forked else None,
-    )
-    pool = Processes(n_workers, work, threads, server=server)
+    found = {name: find_learner(name) for name in learners}
+    work = OnFolds(make_task(), FOLDS, metric, Resources(threads=threads), found)
+    pool = Processes(n_workers, work, threads, memory_limit, ForkServer(threads) if forked else None)
     try:
         yield pool
     finally:
@@ -80,6 +86,10 @@ def next_event(pool: Processes) -> Event:
 
 def run_one(pool: Processes, number: int = 0, config: Config = LINEAR) -> Event:
     pool.submit(Ticket(number, config, 3))
+    return finish(pool)
+
+
+def finish(pool: Processes) -> Event:
     while isinstance(event := next_event(pool), Reached):
         pool.reply(event.number, True)
     return event
@@ -183,13 +193,18 @@ def test_a_killed_worker_is_lost_alone_and_another_takes_its_place() -> None:
 
 
 @both_ways
-def test_a_worker_that_dies_idle_costs_one_attempt_and_no_hang(forked: bool) -> None:
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_a_worker_that_dies_idle_costs_no_attempt_and_no_hang(is_seen: bool, forked: bool) -> None:
     with pool_of(forked=forked) as pool:
         assert isinstance(run_one(pool, 0), Completed)
         (pid,) = children()
-        os.kill(pid, signal.SIGKILL)
-        assert isinstance(run_one(pool, 1), Lost)
-        assert isinstance(run_one(pool, 1), Completed)
+        os.kill(pid, signal.SIGKILL if is_seen else signal.SIGSTOP)
+        if is_seen:
+            wait_for_the_end_of([pid])
+        pool.submit(Ticket(1, LINEAR, 3))
+        if not is_seen:
+            os.kill(pid, signal.SIGKILL)
+        assert isinstance(finish(pool), Completed)
 
 
 @both_ways
@@ -363,6 +378,26 @@ def test_the_table_reaches_workers_by_memory_map(forked: bool) -> None:
         (pid,) = children()
         mapped = [line for line in Path(f"/proc/{pid}/maps").read_text().splitlines() if "task.joblib" in line]
         assert mapped and all(" r--" in line for line in mapped)
+
+
+@both_ways
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_what_a_trial_may_take_comes_on_top_of_what_its_worker_has_imported(forked: bool) -> None:
+    def takes(y: Any, predictions: Any, weight: Any) -> float:
+        status = Path("/proc/self/status").read_text()
+        print(next(line for line in status.splitlines() if line.startswith("VmData:")))
+        return float(len(bytearray(100 << 20)))
+
+    def hoards(y: Any, predictions: Any, weight: Any) -> float:
+        return float(len(bytearray(400 << 20)))
+
+    with pool_of(takes, forked=forked, memory_limit=300 << 20, learners=list(LEARNERS)) as pool:
+        event = run_one(pool)
+    assert isinstance(event, Completed), event
+    assert not forked or int(event.log.split()[1]) > 300 << 10, event.log
+    with pool_of(hoards, forked=forked, memory_limit=300 << 20, learners=list(LEARNERS)) as pool:
+        failed = run_one(pool)
+    assert isinstance(failed, Failed) and failed.reason.startswith("MemoryError"), failed
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
