@@ -51,7 +51,7 @@ class Processes:
     threads : int
         Threads for each of them.
     memory_limit : int, optional
-        Bytes that a trial may take, beyond what its process has before the first one.
+        Bytes that a trial may take, beyond what its process has before it: what all trials import is not counted.
     server : ForkServer, optional
         What they are forked from; it is closed with the pool. Without one, each is a fresh interpreter.
 
@@ -76,7 +76,7 @@ class Processes:
                 server.prepare(work.modules)
             self._folder, packed = _folder_with(work)
             undoing.pop_all()
-        self._setup = Setup(packed, memory_limit, f"\0{uuid.uuid4()}\0".encode())
+        self._setup = Setup(packed, memory_limit, work.modules, f"\0{uuid.uuid4()}\0".encode())
         self.startup = 0.0
         self._threads = threads
         self._slots: list[_Slot] = []

@@ -33,14 +33,16 @@ class Setup:
     work : bytes
         A pickle of the `Work` that trials do.
     memory_limit : int or None
-        Bytes that a trial may take, beyond what the process has before the first one: its libraries, which it may share
-        with others.
+        Bytes that a trial may take, beyond what the process has when all `modules` are imported.
+    modules : tuple of str
+        What trials import.
     mark : bytes
         Written to what the trials print, before each of them.
     """
 
     work: bytes
     memory_limit: int | None = None
+    modules: tuple[str, ...] = ()
     mark: bytes = b""
 
 
@@ -67,14 +69,13 @@ def _serve(incoming: Connection, outgoing: Connection) -> None:
     import cloudpickle
 
     from autotune.execution.events import Failed, Reached, Started, Unsent, advance, attempt
+    from autotune.execution.fork_server import prepare
 
     setup: Setup = incoming.recv()
     begin = cloudpickle.loads(setup.work).begin()
     if setup.memory_limit is not None:
-        import resource
-
-        limit = _data_bytes() + setup.memory_limit
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        prepare(setup.modules)
+        _limit_memory(setup.memory_limit)
     while (ticket := incoming.recv()) is not None:
         _flush(setup.mark)
         outgoing.send(Started(ticket.number))
@@ -90,12 +91,16 @@ def _serve(incoming: Connection, outgoing: Connection) -> None:
         _give_back_memory()
 
 
-def _data_bytes() -> int:
-    """Return how much of what `RLIMIT_DATA` counts this process has; 0 where the system does not say."""
+def _limit_memory(n_bytes: int) -> None:
+    """Let this process take so much more than it has; the system says how much that is, or else it counts as none."""
+    import resource
+
     with suppress(OSError):
         lines = Path("/proc/self/status").read_text().splitlines()
-        return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:"))
-    return 0
+        n_bytes += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmData:"))
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = n_bytes if most == resource.RLIM_INFINITY else min(n_bytes, most)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
 
 def _flush(mark: bytes = b"") -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import optuna
@@ -12,10 +13,12 @@ import pytest
 
 import autotune
 from autotune.curve import Evaluation, Progress
-from autotune.execution.coordinator import Budget, Search
-from autotune.execution.events import Completed, Event, Failed, Lost, Reached, Stopped, Ticket
+from autotune.evaluation import Fitted
+from autotune.execution.coordinator import Budget, Search, train
+from autotune.execution.events import Completed, Event, Failed, Lost, Order, Reached, Refit, Stopped, Ticket
+from autotune.learners.protocol import Resources
 from autotune.spaces.params import Float
-from autotune.spaces.space import Space
+from autotune.spaces.space import Config, Space
 from autotune.study.opening import open_study
 from autotune.study.records import TrialRecord
 from autotune.study.rows import OWNER
@@ -49,9 +52,9 @@ def evaluation(score: float = 0.8, seconds: float = 0.0) -> Evaluation:
 class Scripted:
     """An executor whose trials do what `script` says, event by event."""
 
-    script: Callable[[Ticket], Sequence[Event]]
+    script: Callable[[Any], Sequence[Event]]
     slots: int = 1
-    submitted: list[Ticket] = field(default_factory=list)
+    submitted: list[Any] = field(default_factory=list)
     replies: list[tuple[int, bool]] = field(default_factory=list)
     killed: list[int] = field(default_factory=list)
     waiting: list[Event] = field(default_factory=list)
@@ -63,7 +66,7 @@ class Scripted:
     def capacity(self) -> int:
         return self.slots - len(self.busy)
 
-    def submit(self, ticket: Ticket) -> None:
+    def submit(self, ticket: Order) -> None:
         self.submitted.append(ticket)
         self.busy.add(ticket.number)
         self.most_at_once = max(self.most_at_once, len(self.busy))
@@ -207,6 +210,15 @@ def test_an_error_gives_running_trials_back() -> None:
     again = Scripted(lambda ticket: [Completed(ticket.number, evaluation())])
     assert [record.number for record in search(study, again, 2)] == [0, 1]
     assert len(study.optuna.trials) == 2
+
+
+def test_a_refit_whose_process_dies_is_tried_once_more() -> None:
+    refit, fitted = Refit(7, Config("linear", {}), 0, 1, Resources()), Fitted(object(), 1)  # type: ignore[arg-type]
+    ends: list[Event] = [Lost(7, "killed"), Completed(7, fitted)]
+    executor = Scripted(lambda order: [ends[len(executor.submitted) - 1]])
+    assert train(executor, refit) is fitted and executor.submitted == [refit, refit]
+    deadly = Scripted(lambda order: [Lost(7, f"death {len(deadly.submitted)}")])
+    assert train(deadly, refit) == Failed(7, "death 2") and len(deadly.submitted) == 2
 
 
 def test_nothing_starts_after_the_deadline() -> None:
