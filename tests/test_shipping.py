@@ -62,7 +62,7 @@ def test_a_refit_that_hangs_is_killed_and_the_next_best_trial_is_the_model(n_job
         slope = 2.0 if params["good"] else 1.0
         return lambda X: slope * np.asarray(X)[:, 0]
 
-    report = tuned(hangs, timeout=20, n_trials=2, n_jobs=n_jobs)
+    report = tuned(hangs, timeout=40, n_trials=2, n_jobs=n_jobs)
     assert report.best_params["good"] is False
     best = min(report.records, key=lambda record: record.score or 0.0)
     (other,) = report.weights
