@@ -33,6 +33,8 @@ RUNGS = 5
 class Nothing:
     """Work that goes through five rungs and does nothing."""
 
+    modules = ()
+
     def begin(self) -> Any:
         """Return what begins a trial."""
         return _nothing
