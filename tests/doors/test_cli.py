@@ -358,7 +358,7 @@ def test_a_stop_from_elsewhere_ends_a_run_which_then_reports(cancer: Path, tmp_p
     running = json.loads(tune("status", *storage, "--json").stdout)["running"]
     assert [f"/{process.pid}/" in each["owner"] for each in running] in ([], [True])
     assert "asked to stop" in tune("stop", *storage).stdout
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=120)
     assert process.returncode == 0 and json.loads(out)["test_score"]["value"] > 0.9
     again = start("-m", "autotune", "run", str(cancer), "--target", "diagnosis", *words, cwd=tmp_path)
     assert again.stderr is not None

@@ -68,7 +68,7 @@ def test_a_fit_that_hears_nothing_is_ended_too(begun: subprocess.Popen[str], blo
     for blow in blows:
         begun.send_signal(blow)
         time.sleep(0.2)
-    _, err = begun.communicate(timeout=30)
+    _, err = begun.communicate(timeout=120)
     assert begun.returncode == 130
     assert err.endswith("interrupted\n")
 
@@ -76,6 +76,6 @@ def test_a_fit_that_hears_nothing_is_ended_too(begun: subprocess.Popen[str], blo
 @pytest.mark.parametrize("begun", ["forking"], indirect=True)
 def test_one_interrupt_is_one_where_trials_fork(begun: subprocess.Popen[str]) -> None:
     os.killpg(begun.pid, signal.SIGINT)
-    out, err = begun.communicate(timeout=60)
+    out, err = begun.communicate(timeout=120)
     assert begun.returncode == 0, err
     assert 0 <= json.loads(out)["best_params"]["x"] <= 1

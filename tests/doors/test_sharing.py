@@ -107,7 +107,7 @@ def test_a_second_process_joins_by_name_and_the_budget_is_exact(folder: Path) ->
     second = start("work", "--json", cwd=folder)
     said, wrong = second.communicate(timeout=120)
     assert second.returncode == 0, wrong
-    first.communicate(timeout=60)
+    first.communicate(timeout=120)
     assert first.returncode == 0
     found = json.loads(said)
     assert 0 < found["here"]["complete"] < 400
@@ -483,7 +483,7 @@ def test_watch_follows_a_search_to_its_end(folder: Path) -> None:
     watching = start("watch", "--every", "0.2", cwd=folder)
     assert watching.stdout is not None and watching.stdout.readline()
     assert sum(autotune.work("autotune.db", n_jobs=1).here.values()) == 58
-    said, wrong = watching.communicate(timeout=60)
+    said, wrong = watching.communicate(timeout=120)
     assert watching.returncode == 0, wrong
     lines = said.splitlines()
     assert "finished: 60 of 60" in lines
@@ -523,9 +523,15 @@ def test_the_dashboard_serves_the_studies_of_a_storage(folder: Path) -> None:
             except OSError:
                 assert server.poll() is None, server.communicate()
         assert names == ["s"]
+        with socket.create_connection(("localhost", port)) as half:
+            half.sendall(b"GET /api/studies HTTP/1.1\r\n")  # as a browser that has not decided yet
+            with urllib.request.urlopen(f"http://localhost:{port}/api/studies", timeout=60) as answer:
+                assert json.load(answer)["study_summaries"]
+            server.send_signal(signal.SIGTERM)
+            server.communicate(timeout=120)
     finally:
-        server.send_signal(signal.SIGTERM)
-        server.communicate(timeout=10)
+        server.kill()
+        server.communicate()
 
 
 def test_several_studies_ask_for_a_name(folder: Path) -> None:

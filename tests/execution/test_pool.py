@@ -312,7 +312,7 @@ def helper_of(file: str, ends: str) -> Any:
 
 
 def wait_for_the_end_of(pids: list[int]) -> None:
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while any(map(alive, pids)) and time.monotonic() < until:
         time.sleep(0.05)
     assert not any(map(alive, pids))
@@ -500,11 +500,11 @@ def test_workers_end_with_their_coordinator(number: signal.Signals, tmp_path: Pa
     try:
         workers = wait_for_workers(tmp_path / "workers.txt")
         os.kill(process.pid, number)
-        output, _ = process.communicate(timeout=30)
+        output, _ = process.communicate(timeout=120)
     finally:
         process.kill()
     assert ("INTERRUPTED" in output) == (number == signal.SIGINT)
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while any(map(alive, workers)) and time.monotonic() < until:
         time.sleep(0.1)
     assert not any(map(alive, workers))

@@ -126,7 +126,7 @@ def test_a_lock_is_waited_for_as_long_as_its_owner_lives(tmp_path: Path) -> None
         storage.create_new_study([optuna.study.StudyDirection.MINIMIZE], "s")
         time.sleep(1.5)
         assert writer.poll() is None and not storage.get_study_user_attrs(0)
-    assert writer.wait(30) == 0
+    assert writer.wait(120) == 0
     assert storage.get_study_user_attrs(0) == {"a-0": 0}
 
 
@@ -178,7 +178,7 @@ def test_optunas_own_locks_are_respected(tmp_path: Path) -> None:
         time.sleep(1.5)
         assert writer.poll() is None
         lock.release()
-        assert writer.wait(30) == 0
+        assert writer.wait(120) == 0
     assert len(open_storage(path).get_study_user_attrs(0)) == 2
 
 
@@ -272,18 +272,18 @@ def test_a_trial_of_another_host_is_taken_over_when_that_is_not_heard_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("autotune.study.ledger.BEAT_SECONDS", 0.1)
-    monkeypatch.setattr("autotune.study.ledger.LEASE_SECONDS", 2.0)
+    monkeypatch.setattr("autotune.study.ledger.LEASE_SECONDS", 5.0)
     study, lines = optuna.create_study(storage=open_storage(tmp_path / "s.journal")), []
     far = PlainLedger(open_storage(tmp_path / "s.journal"), study._study_id)
     far._me = f"not-{socket.gethostname()}/1/1.0"
     assert far.claim(lambda number: Proposal({}, {}), None) == 0
     here = PlainLedger(study._storage, study._study_id, lines.append)
-    until = time.monotonic() + 3
+    until = time.monotonic() + 7
     while time.monotonic() < until:
         assert not here.adopt(0), "it beats"
         time.sleep(0.1)
     far._held.clear()  # as if it were gone
     while not here.adopt(0):
-        assert time.monotonic() < until + 20
+        assert time.monotonic() < until + 60
         time.sleep(0.1)
     assert f"not-{socket.gethostname()} has not been heard of" in lines[-1]

@@ -187,7 +187,7 @@ def test_processes_claim_each_number_once(storage: str) -> None:
         process.start()
     numbers = sorted(claims.get(timeout=120) for _ in range(60))
     for process in processes:
-        process.join(60)
+        process.join(120)
     assert numbers == list(range(60)) and claims.empty()
     assert [(row.number, row.value) for row in study.trials] == [(number, 0.5) for number in range(60)]
 
@@ -224,7 +224,7 @@ def test_processes_adopt_each_trial_once(storage: str) -> None:
         process.start()
     numbers = sorted(adopted.get(timeout=120) for _ in range(30))
     for process in processes:
-        process.join(60)
+        process.join(120)
     assert numbers == list(range(30)) and adopted.empty()
 
 

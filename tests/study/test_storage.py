@@ -131,7 +131,7 @@ def join(storage: str, name: str, barrier: Any, results: Any) -> None:
     """Open a storage and a study at the same moment as others do; send what came of it, or print where it hangs."""
     faulthandler.dump_traceback_later(50, exit=True, file=sys.__stderr__)
     try:
-        barrier.wait(30)
+        barrier.wait(120)
         study = open_study(
             open_storage(storage),
             name,
@@ -158,7 +158,7 @@ def test_processes_create_one_file_and_one_study_at_once(tmp_path: Path) -> None
         processes = [context.Process(target=join, args=words) for _ in range(4)]
         for process in processes:
             process.start()
-        found = [results.get(timeout=60) for _ in processes]
+        found = [results.get(timeout=120) for _ in processes]
         for process in processes:
             process.join()
         assert set(found) == {"1 {'table': '1'}"}
