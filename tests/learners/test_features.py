@@ -52,6 +52,13 @@ def test_missing_numbers_become_the_median_with_an_indicator_only_where_training
     assert numbers.transform(np.array([[NAN, NAN]])).tolist() == [[2.0, 6.0, 1.0]]
 
 
+def test_a_network_is_told_of_a_gap_in_a_low_voice() -> None:
+    rows = made([[1.0], [2.0], [NAN], [3.0]], np.empty((4, 0)))
+    numbers, _ = NetworkFeatures.fit(rows, schema(1)).transform(rows)
+    assert numbers[:, 1].tolist() == pytest.approx([0.0, 0.0, 0.3, 0.0])
+    assert numbers[2, 0] == 0.0
+
+
 def test_a_column_that_is_empty_in_the_fold_is_zero() -> None:
     numbers = Numbers.fit(np.array([[NAN], [NAN]]))
     assert numbers.transform(np.array([[NAN], [4.0]])).tolist() == [[0.0, 1.0], [4.0, 0.0]]

@@ -72,7 +72,7 @@ class Alone(nn.Module):
             linear = nn.Linear(n_in, n_out, bias=is_last or params.normalization != "batch")
             linear.weight.data.normal_(0.0, gain / math.sqrt(n_in), generator=draws)
             if linear.bias is not None:
-                linear.bias.data.zero_()
+                linear.bias.data.uniform_(-1 / math.sqrt(n_in), 1 / math.sqrt(n_in), generator=draws)
             self.linears.append(linear)
             norms = {"none": nn.Identity, "batch": nn.BatchNorm1d, "layer": nn.LayerNorm}
             self.norms.append(norms[params.normalization](n_out))
