@@ -109,7 +109,7 @@ class MariaDBServer:
         (self._folder / "init.sql").write_text(
             "CREATE DATABASE IF NOT EXISTS tuning;\n"
             "CREATE USER IF NOT EXISTS tester@'127.0.0.1' IDENTIFIED BY 'not-shown';\n"
-            "GRANT ALL ON tuning.* TO tester@'127.0.0.1';\n"
+            "GRANT ALL ON `tuning%`.* TO tester@'127.0.0.1';\n"
         )
         self.start()
         return self

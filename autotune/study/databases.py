@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import time
 from importlib.util import find_spec
 from typing import Any
 from weakref import WeakSet
@@ -11,7 +12,7 @@ from weakref import WeakSet
 from optuna.storages import BaseStorage, RDBStorage
 
 from autotune.errors import StorageError
-from autotune.study.failures import kinds_of_failure, reason_of
+from autotune.study.failures import is_made_meanwhile, kinds_of_failure, reason_of
 
 DRIVERS = {
     "postgresql": (("psycopg2", "psycopg"), 'pip install "autotune-toolkit[postgresql]"'),
@@ -31,6 +32,9 @@ PASSWORDS = (
     re.compile(r"([?&]password=)([^&\s]*)"),
 )
 """Where passwords stand in URLs, behind the first group."""
+
+MAKING_SECONDS, POLL_SECONDS = 60.0, 0.2
+"""How long another process is given that makes Optuna's tables at this moment, and how often they are looked at."""
 
 OPENED: WeakSet[RDBStorage] = WeakSet()
 """Databases that were opened here."""
@@ -58,6 +62,8 @@ def open_database(url: str) -> RDBStorage:
 def connect(url: str, engine_words: dict[str, Any], *, has_tables: bool = False) -> RDBStorage:
     """Return Optuna's storage in a database; where it has no tables yet, they are created.
 
+    Several processes may do so at once: who finds a table made since it was looked for looks again.
+
     Raises
     ------
     StorageError
@@ -65,16 +71,20 @@ def connect(url: str, engine_words: dict[str, Any], *, has_tables: bool = False)
     """
     template = url.replace("{", "{{").replace("}", "}}")  # Optuna fills in what stands in braces
     failures: tuple[type[Exception], ...] = (*kinds_of_failure(), ImportError, ValueError)
-    try:
-        return RDBStorage(template, engine_kwargs=engine_words, skip_table_creation=has_tables)
-    except RuntimeError as error:
-        raise _of_another_version(url, str(error)) from None
-    except failures as error:
-        raise StorageError(
-            f"the storage cannot be opened: {_without_password(reason_of(error), url)}",
-            redact(url),
-            "check that the path or URL is right, that it is a study database and that it can be written",
-        ) from None
+    latest = time.monotonic() + MAKING_SECONDS
+    while True:
+        try:
+            return RDBStorage(template, engine_kwargs=engine_words, skip_table_creation=has_tables)
+        except RuntimeError as error:
+            raise _of_another_version(url, str(error)) from None
+        except failures as error:
+            if not is_made_meanwhile(error) or time.monotonic() > latest:
+                raise StorageError(
+                    f"the storage cannot be opened: {_without_password(reason_of(error), url)}",
+                    redact(url),
+                    "check that the path or URL is right, that it is a study database and that it can be written",
+                ) from None
+        time.sleep(POLL_SECONDS)
 
 
 def database_of(storage: BaseStorage) -> RDBStorage | None:

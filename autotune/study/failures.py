@@ -17,6 +17,9 @@ LASTING = ("disk is full", "readonly", "read-only", "no such table", "disk I/O e
 CONFLICTS = ("40001", "40P01", 1020, 1205, 1213)
 """What PostgreSQL and MySQL call a transaction that lost against another one: it is simply done again."""
 
+MADE_MEANWHILE = ("42P07", "42710", "23505", 1050, 1061, 1062)
+"""What they say when another process made a table, or its first row, since it was looked whether it is there."""
+
 DELETED = "the study was deleted while it was worked at"
 
 
@@ -76,9 +79,19 @@ def may_pass(error: Exception) -> bool:
 
 def is_conflict(error: Exception) -> bool:
     """Return whether a transaction only lost against another one."""
+    return not _codes(error).isdisjoint(CONFLICTS)
+
+
+def is_made_meanwhile(error: Exception) -> bool:
+    """Return whether tables could not be made only because another process is making them."""
+    return not _codes(error).isdisjoint((*MADE_MEANWHILE, *CONFLICTS))
+
+
+def _codes(error: Exception) -> set[Any]:
+    """Return what the server calls the error: the state of the SQL standard, and a number of MySQL's own."""
     cause = _driver_error(error)
-    code = getattr(cause, "pgcode", None) or getattr(cause, "sqlstate", None) or (getattr(cause, "args", ()) or (0,))[0]
-    return code in CONFLICTS
+    states = {getattr(cause, "pgcode", None), getattr(cause, "sqlstate", None)}
+    return states | {number for number in getattr(cause, "args", ())[:1] if isinstance(number, int)}
 
 
 def _database_error(error: Exception) -> BaseException | None:

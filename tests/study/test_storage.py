@@ -15,7 +15,7 @@ import numpy as np
 import optuna
 import pytest
 from servers import MariaDBServer, PostgresServer, why_no_mariadb, why_no_postgres
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
 
 import autotune
 from autotune.errors import SettingsError, StorageError
@@ -148,20 +148,23 @@ def join(storage: str, name: str, barrier: Any, results: Any) -> None:
         results.put(f"{type(error).__name__}: {error}")
 
 
-def test_processes_create_one_file_and_one_study_at_once(tmp_path: Path) -> None:
+def joined_by_four(storage: str) -> set[str]:
+    """Return what four processes say that open a storage and a study in it at once."""
     context = multiprocessing.get_context("forkserver")  # of a process without the threads of other tests
     context.set_forkserver_preload(["autotune.study.opening"])
+    barrier, results = context.Barrier(4), context.Queue()
+    processes = [context.Process(target=join, args=(storage, "study", barrier, results)) for _ in range(4)]
+    for process in processes:
+        process.start()
+    found = {results.get(timeout=120) for _ in processes}
+    for process in processes:
+        process.join()
+    return found
+
+
+def test_processes_create_one_file_and_one_study_at_once(tmp_path: Path) -> None:
     for attempt in range(3):
-        barrier, results = context.Barrier(4), context.Queue()
-        storage = str(tmp_path / f"{attempt}.db")
-        words = (storage, "study", barrier, results)
-        processes = [context.Process(target=join, args=words) for _ in range(4)]
-        for process in processes:
-            process.start()
-        found = [results.get(timeout=120) for _ in processes]
-        for process in processes:
-            process.join()
-        assert set(found) == {"1 {'table': '1'}"}
+        assert joined_by_four(str(tmp_path / f"{attempt}.db")) == {"1 {'table': '1'}"}
         assert not (tmp_path / f"{attempt}.db.creating").exists()
 
 
@@ -175,6 +178,16 @@ def server(request: pytest.FixtureRequest) -> Iterator[str]:
         pytest.skip(reason)
     with PostgresServer() if request.param == "postgres" else MariaDBServer() as running:
         yield running.url
+
+
+def test_processes_make_the_tables_of_a_database_and_one_study_at_once(server: str) -> None:
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    for attempt in range(2):
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE tuning{attempt}"))
+        url = engine.url.set(database=f"tuning{attempt}").render_as_string(hide_password=False)
+        assert joined_by_four(url) == {"1 {'table': '1'}"}
+    engine.dispose()
 
 
 def test_a_study_on_a_server(server: str) -> None:
