@@ -6,13 +6,13 @@ from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from autotune.study.failures import is_conflict, is_made_meanwhile, may_pass
 
 
-class OfPostgres(Exception):
+class PostgresError(Exception):
     def __init__(self, code: str) -> None:
         super().__init__("said by the server")
         self.pgcode = code
 
 
-class OfMySQL(Exception):
+class MySQLError(Exception):
     """As PyMySQL has them: a number of MySQL's own, and the state of the standard, which may say nothing."""
 
     def __init__(self, number: int, state: str | None) -> None:
@@ -22,7 +22,13 @@ class OfMySQL(Exception):
 
 @pytest.mark.parametrize(
     "said",
-    [OfPostgres("40001"), OfPostgres("40P01"), OfMySQL(1213, "40001"), OfMySQL(1205, "HY000"), OfMySQL(1020, None)],
+    [
+        PostgresError("40001"),
+        PostgresError("40P01"),
+        MySQLError(1213, "40001"),
+        MySQLError(1205, "HY000"),
+        MySQLError(1020, None),
+    ],
 )
 def test_a_transaction_that_lost_is_done_again(said: Exception) -> None:
     error = OperationalError("UPDATE", {}, said)
@@ -30,7 +36,7 @@ def test_a_transaction_that_lost_is_done_again(said: Exception) -> None:
 
 
 @pytest.mark.parametrize(
-    "said", [OfPostgres("42P07"), OfPostgres("23505"), OfMySQL(1050, "42S01"), OfMySQL(1062, "23000")]
+    "said", [PostgresError("42P07"), PostgresError("23505"), MySQLError(1050, "42S01"), MySQLError(1062, "23000")]
 )
 def test_what_another_process_made_is_no_conflict_of_transactions(said: Exception) -> None:
     error = ProgrammingError("CREATE TABLE", {}, said)
@@ -38,6 +44,9 @@ def test_what_another_process_made_is_no_conflict_of_transactions(said: Exceptio
 
 
 def test_other_errors_are_neither() -> None:
-    for error in (IntegrityError("INSERT", {}, OfMySQL(1406, "22001")), OperationalError("", {}, OfPostgres("57P01"))):
+    for error in (
+        IntegrityError("INSERT", {}, MySQLError(1406, "22001")),
+        OperationalError("", {}, PostgresError("57P01")),
+    ):
         assert not is_conflict(error) and not is_made_meanwhile(error)
     assert not is_made_meanwhile(OSError(1050, "no database's"))
