@@ -149,7 +149,7 @@ class Networks:
                     yield BatchNorm(*parts, torch.zeros_like(scale), torch.ones_like(scale), frozen=single_rows)
             yield Activation(params.activation, Room(by_row))
             if params.dropout > 0:
-                yield Dropout(params.dropout, drop, Room(by_row), Room(by_row))
+                yield Dropout(params.dropout, drop, by_row)
 
     def _draw(self, draws: Sequence[torch.Generator]) -> None:
         """Draw the weights and biases of each fold as if it were alone, as widely as ``torch.nn.Linear`` does.

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from autotune.data.task import Column, Problem, Rows, Schema, TaskKind
 from autotune.learners import mlp_params, training_params
-from autotune.learners.mlp_layers import Dropout, Room, random_bits
+from autotune.learners.mlp_layers import Dropout, random_bits
 from autotune.learners.mlp_params import MLPParams
 from autotune.learners.mlp_training import CohortTraining, side_by_side
 from autotune.learners.protocol import Member
@@ -194,17 +194,31 @@ def test_so_they_do_in_single_precision(normalization: Any) -> None:
     assert largest_difference(made_folds("binary", [130, 131, 129]), params, torch.float32) < 1e-5
 
 
+@pytest.mark.parametrize("by_row", [False, True])
 @pytest.mark.parametrize("share", [0.001, 0.1, 0.3, 0.95])
-def test_dropout_drops_its_share_over_the_steps_and_keeps_the_mean_at_each(share: float) -> None:
+def test_dropout_drops_its_share_at_each_step(share: float, by_row: bool) -> None:
     x = torch.ones(2, 500, 64)
-    dropout = Dropout(share, random_bits(0, torch.device("cpu")), Room(by_row=False), Room(by_row=True))
-    dropped = [dropout.forward(x, [500, 500]).clone() for _ in range(64)]
-    whole = torch.stack(dropped)
-    assert not torch.equal(whole[:, 0], whole[:, 1])
-    assert float(whole.eq(0).double().mean()) == pytest.approx(share, abs=1e-3)
-    for each in dropped:
+    dropout = Dropout(share, random_bits(0, torch.device("cpu")), by_row)
+    steps = [dropout.forward(x, [500, 500]).clone() for _ in range(64)]
+    for each in steps:
         assert float(each.mean()) == pytest.approx(1.0, abs=0.02 / (1 - share))
-    assert torch.equal(dropout.backward(torch.ones_like(x)), dropped[-1])
+    assert torch.equal(dropout.backward(torch.ones_like(x)), steps[-1])
+    assert float(torch.stack(steps).eq(0).double().mean()) == pytest.approx(share, rel=0.02, abs=2e-4)
+
+
+@pytest.mark.parametrize("by_row", [False, True])
+def test_what_is_dropped_in_one_step_says_nothing_of_another_row_fold_or_step(by_row: bool) -> None:
+    share, dropout = 0.3, Dropout(0.3, random_bits(0, torch.device("cpu")), by_row)
+    x = torch.ones(2, 250, 64)
+    dropped = torch.stack([dropout.forward(x, [250, 250]).eq(0).double() for _ in range(100)])  # steps, F, n, d
+    one_share = pytest.approx(share**2, abs=0.02)
+    for a, b in ((0, 1), (3, 17), (31, 32), (40, 63)):
+        assert float((dropped[a] * dropped[b]).mean()) == one_share
+    assert float((dropped[:, 0] * dropped[:, 1]).mean()) == one_share
+    assert float((dropped[:, :, :-1] * dropped[:, :, 1:]).mean()) == one_share
+    assert float((dropped[..., :-1] * dropped[..., 1:]).mean()) == one_share
+    often = dropped.sum(dim=0)  # as often as if each step were drawn by itself
+    assert float(often.var()) == pytest.approx(100 * share * (1 - share), rel=0.1)
 
 
 # ---- models ----
