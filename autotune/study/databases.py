@@ -21,10 +21,8 @@ DRIVERS = {
 }
 """What reaches a kind of database: modules, the first that is installed is taken, and what installs the first."""
 
-MYSQL_SESSION = (
-    "SET SESSION time_zone = '+00:00'",  # a lease must not end with summer time
-    "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')",  # a text that is too long is not cut
-)
+MYSQL_SESSION = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')"
+"""A text that is too long is not cut."""
 
 PASSWORDS = (
     re.compile(r"(://[^:/@\s]*:)(.*)(?=@)"),  # up to the last @: a password may hold one
@@ -139,8 +137,7 @@ def _set_mysql_sessions(storage: RDBStorage) -> None:
     @event.listens_for(storage.engine, "connect")
     def set_session(connection: Any, _: Any) -> None:
         with connection.cursor() as cursor:
-            for statement in MYSQL_SESSION:
-                cursor.execute(statement)
+            cursor.execute(MYSQL_SESSION)
 
     storage.engine.dispose()
 

@@ -58,10 +58,14 @@ def unusable(error: Exception) -> StorageLostError:
 
 def reason_of(error: Exception) -> str:
     """Return one line of what a storage says of its failure."""
+    import sqlalchemy.exc
+
     if isinstance(error, OSError) and error.strerror:
         return error.strerror + (f": {error.filename}" if error.filename else "")
     if hasattr(error, "details"):  # a proxy's
         return str(error.details()).splitlines()[0]
+    if isinstance(_database_error(error), sqlalchemy.exc.PendingRollbackError):
+        return "the connection was lost"
     said = str(_driver_error(error) or error).strip() or type(error).__name__
     return said.splitlines()[0]
 
@@ -71,7 +75,8 @@ def may_pass(error: Exception) -> bool:
     import sqlalchemy.exc
 
     cause = _database_error(error)
-    kinds = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)
+    # the last one: Optuna asks again in a transaction whose connection is lost
+    kinds = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError, sqlalchemy.exc.PendingRollbackError)
     lost = isinstance(cause, sqlalchemy.exc.DBAPIError) and cause.connection_invalidated
     passing = isinstance(cause, kinds) or lost or is_conflict(error)
     return passing and not any(words in str(cause) for words in LASTING)

@@ -102,8 +102,8 @@ class Ledger(Protocol):
     def adopt(self, number: int) -> bool:
         """Take over a RUNNING row whose owner is gone: same number, same parameters; False where it is not."""
 
-    def reach(self, number: int, rungs: Mapping[int, float]) -> None:
-        """Write what a trial has reached."""
+    def reach(self, number: int, rungs: Mapping[int, float]) -> bool:
+        """Write what a trial has reached; False where the storage is away: it need not be written now."""
 
     def note(self, number: int, attrs: Mapping[str, Any]) -> None:
         """Write user attributes of a trial, in place of those it has by these names."""
@@ -217,11 +217,12 @@ class PlainLedger:
         self._hold(number, trial_id)
         return True
 
-    def reach(self, number: int, rungs: Mapping[int, float]) -> None:
+    def reach(self, number: int, rungs: Mapping[int, float]) -> bool:
         """Write what is not written yet, as long as the row is held here."""
         with self._alone():
             if self._is_mine(number):
                 write_rungs(self._storage, self._held[number], rungs)
+        return True
 
     def note(self, number: int, attrs: Mapping[str, Any]) -> None:
         """Write user attributes."""

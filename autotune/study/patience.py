@@ -80,6 +80,27 @@ class Patience:
                     self._say("the storage is back")
                 return done
 
+    def once(self, step: Callable[[], Any]) -> bool:
+        """Do a step that can be done later; return whether it was done, and not that the database is away.
+
+        Raises
+        ------
+        StorageLostError
+            When it fails for good.
+        """
+        import sqlalchemy.exc
+
+        try:
+            self._try(step)
+        except (sqlalchemy.exc.NoResultFound, KeyError):
+            raise StorageError(DELETED) from None
+        except kinds_of_failure() as error:
+            if may_pass(error):
+                return False
+            self._is_lost = True
+            raise unusable(error) from None
+        return True
+
     def _try(self, step: Callable[[], T]) -> T:
         most, least = BRIEFLY
         token = BUSY_SECONDS.set(least if self._is_lost else min(most, max(least, self._left())))

@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from autotune.study.databases import database_of
 from autotune.study.ledger import BEAT_SECONDS, LEASE_SECONDS, Ending, Ledger, PlainLedger, Proposal, Propose
+from autotune.study.mirror import quiet_optuna
 from autotune.study.owner import is_dead, is_of_this_host, this_owner
 from autotune.study.patience import Patience
 from autotune.study.rows import OWNER
@@ -29,7 +30,7 @@ from autotune.study.sqlite_file import FileInPlace
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
-    from sqlalchemy import Connection
+    from sqlalchemy import ColumnElement, Connection
 
 T = TypeVar("T")
 
@@ -76,7 +77,8 @@ class SqlLedger:
 
     def news(self) -> Sequence[FrozenTrial]:
         """Return the rows that are new or may have changed since the last call, by number; not those held here."""
-        rows = self.patiently(lambda: self._storage._get_trials(self._study_id, None, set(self._open), self._last))
+        with quiet_optuna(optuna.logging.ERROR):  # of a connection that is lost while it reads
+            rows = self.patiently(lambda: self._storage._get_trials(self._study_id, None, set(self._open), self._last))
         held = set(self._held.values())
         for row in rows:
             self._last = max(self._last, row._trial_id)
@@ -130,7 +132,7 @@ class SqlLedger:
         self._open.discard(trial_id)
         return True
 
-    def reach(self, number: int, rungs: Mapping[int, float]) -> None:
+    def reach(self, number: int, rungs: Mapping[int, float]) -> bool:
         """Write what is not written yet, as long as the row is held here."""
         trial_id = self._held[number]
 
@@ -139,7 +141,7 @@ class SqlLedger:
                 if self._look(connection, trial_id) == (TrialState.RUNNING, self._me):
                     self._add_rungs(connection, trial_id, rungs)
 
-        self.patiently(write)
+        return self._patience.once(write)
 
     def note(self, number: int, attrs: Mapping[str, Any]) -> None:
         """Write user attributes of a trial, as long as the row is held here."""
@@ -313,29 +315,28 @@ class SqlLedger:
         connection.execute(self._attrs.update().where(row).values(value_json=json.dumps(owner)))
 
     def _is_gone(self, connection: Connection, trial_id: int, owner: str) -> bool:
-        from sqlalchemy import func, select
+        from sqlalchemy import select
 
         if is_dead(owner):
             return True
         if is_of_this_host(owner):
             return False
-        beat = select(self._heartbeats.c.heartbeat, func.now()).where(self._heartbeats.c.trial_id == trial_id)
+        beat = select(self._heartbeats.c.heartbeat, _clock(connection)).where(self._heartbeats.c.trial_id == trial_id)
         found = connection.execute(beat).one_or_none()
         if found is None:
             return False
         heard, now = found
-        return bool((now.replace(tzinfo=None) - heard.replace(tzinfo=None)).total_seconds() > LEASE_SECONDS)
+        return bool((now - heard).total_seconds() > LEASE_SECONDS)
 
     def _beat(self, connection: Connection, trial_ids: Sequence[int]) -> None:
-        from sqlalchemy import func
-
         if not trial_ids:
             return
+        now = _clock(connection)
         of_these = self._heartbeats.c.trial_id.in_(trial_ids)
-        beaten = connection.execute(self._heartbeats.update().where(of_these).values(heartbeat=func.now())).rowcount
+        beaten = connection.execute(self._heartbeats.update().where(of_these).values(heartbeat=now)).rowcount
         if beaten < len(trial_ids):
             rows = [{"trial_id": trial_id} for trial_id in trial_ids]
-            connection.execute(self._heartbeats.insert().values(heartbeat=func.now()), rows)
+            connection.execute(self._heartbeats.insert().values(heartbeat=now), rows)
 
     def _hold(self, number: int, trial_id: int) -> None:
         self._held[number] = trial_id
@@ -363,6 +364,18 @@ class SqlLedger:
     def wait_until(self, end: float) -> None:
         """Wait for a database that is away until then, on the clock of `time.time`."""
         self._patience.until = end
+
+
+def _clock(connection: Connection) -> ColumnElement[datetime]:
+    """Return the database's own time in UTC, whatever the time zone of the session: leases are told by it."""
+    from sqlalchemy import func
+
+    match connection.dialect.name:
+        case "postgresql":
+            return func.timezone("UTC", func.now())
+        case "mysql" | "mariadb":
+            return func.utc_timestamp()
+    return func.now()  # SQLite knows no other time
 
 
 def _now() -> datetime:

@@ -86,9 +86,7 @@ class TuningStudy:
         say: Callable[[str], Any] = lambda line: None,
         batch: int | None = None,
     ) -> None:
-        self.optuna = study
-        self.space = space
-        self.seed = seed
+        self.optuna, self.space, self.seed = study, space, seed
         self.ended = ""
         self._memory = Memory(study, pruner, batch)
         self._drafter = Drafter(space, sampler, accepts, seed)
@@ -369,9 +367,10 @@ class TuningStudy:
         running.reached.add(progress.rung)
         running.unwritten[progress.rung] = progress.score
         if time.monotonic() - running.written > STALE_SECONDS:
-            self._ledger.reach(number, running.unwritten)
-            self._memory.reach(number, running.unwritten)
-            running.unwritten, running.written = {}, time.monotonic()
+            running.written = time.monotonic()
+            if self._ledger.reach(number, running.unwritten):
+                self._memory.reach(number, running.unwritten)
+                running.unwritten = {}
 
     def _finish(
         self,
@@ -387,7 +386,11 @@ class TuningStudy:
         outcome |= {"log": log} if log else {}
         constraint = {} if failed is None else {CONSTRAINT: float(failed)}
         ending = Ending(state, value, running.unwritten, {OUTCOME: outcome}, constraint)
-        kept = self._ledger.finish(number, ending)
+        try:
+            kept = self._ledger.finish(number, ending)
+        except OutOfTimeError:
+            self._memory.finish(number, ending)  # it may be the model, though whoever comes next runs it again
+            raise
         del self._running[number]
         if not kept:
             self._lost.append(number)

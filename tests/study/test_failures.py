@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import optuna
 import pytest
-from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import IntegrityError, OperationalError, PendingRollbackError, ProgrammingError
 
-from autotune.study.failures import is_conflict, is_made_meanwhile, may_pass
+from autotune.study.failures import is_conflict, is_made_meanwhile, may_pass, reason_of
 
 
 class PostgresError(Exception):
@@ -41,6 +42,12 @@ def test_a_transaction_that_lost_is_done_again(said: Exception) -> None:
 def test_what_another_process_made_is_no_conflict_of_transactions(said: Exception) -> None:
     error = ProgrammingError("CREATE TABLE", {}, said)
     assert is_made_meanwhile(error) and not is_conflict(error)
+
+
+def test_optunas_second_question_on_a_lost_connection_passes() -> None:
+    error = optuna.exceptions.StorageInternalError("An exception is raised during the commit.")
+    error.__cause__ = PendingRollbackError("Can't reconnect until invalid transaction is rolled back.")
+    assert may_pass(error) and reason_of(error) == "the connection was lost"
 
 
 def test_other_errors_are_neither() -> None:

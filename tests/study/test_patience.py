@@ -48,7 +48,24 @@ def test_a_timeout_holds_though_another_program_keeps_the_file_locked(tmp_path: 
         words: dict[str, Any] = {"storage": path, "study_name": "s", "timeout": 6, "n_trials": 10_000}
         found = autotune.optimize(objective, {"x": autotune.Float(0, 1)}, **words)
     assert any("still away" in note for note in found.notes)
-    assert [record.state for record in found.records] == ["complete", "complete", "running"]
+    assert [record.state for record in found.records] == ["complete", "complete", "complete"]
+    assert [row.state.name for row in optuna.load_study(study_name="s", storage=open_storage(path)).trials] == [
+        "COMPLETE",
+        "COMPLETE",
+        "RUNNING",
+    ]
+
+
+def test_rungs_do_not_wait_for_a_locked_file(tmp_path: Path) -> None:
+    study = optuna.create_study(storage=open_storage(tmp_path / "s.db"))
+    database = database_of(study._storage)
+    assert database is not None
+    ledger = SqlLedger(database, study._study_id)
+    assert ledger.claim(lambda number: Proposal({}, {}), None) == 0
+    with locked(tmp_path / "s.db"):
+        assert not ledger.reach(0, {1: 0.5})
+    assert ledger.reach(0, {1: 0.5, 2: 0.4})
+    assert study.trials[0].intermediate_values == {1: 0.5, 2: 0.4}
 
 
 RUN = """

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import faulthandler
 import multiprocessing
+import socket
 import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,16 @@ import numpy as np
 import optuna
 import pytest
 from servers import MariaDBServer, PostgresServer, why_no_mariadb, why_no_postgres
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, event, make_url, text
 
 import autotune
 from autotune.errors import SettingsError, StorageError
 from autotune.study.databases import redact
 from autotune.study.identity import IDENTITY
+from autotune.study.ledger import Proposal
 from autotune.study.opening import open_study
+from autotune.study.rows import OWNER
+from autotune.study.sql_ledger import ledger_of
 from autotune.study.storage import open_storage, study_names
 from autotune.study.strategies import PRUNERS, find_sampler
 
@@ -200,6 +205,49 @@ def test_a_study_on_a_server(server: str) -> None:
     assert "not-shown" not in str(second) + repr(second)
     here = autotune.tune(X, X[:, 0], n_trials=3, **{**words, "storage": None})
     assert [record.score for record in here.records] == [record.score for record in first.records]
+
+
+def test_a_connection_that_is_lost_while_trials_are_read_is_made_again(
+    server: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    killer, n_reads = create_engine(server, isolation_level="AUTOCOMMIT"), count()
+    study = optuna.create_study(storage=open_storage(server))
+    there, here = ledger_of(study, print), ledger_of(study, print)
+    assert there.claim(lambda number: Proposal({}, {}), None) == 0
+
+    def kill(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("SELECT trial_params") and next(n_reads) == 0:
+            ours = connection.connection.dbapi_connection
+            is_postgres = server.startswith("postgresql")
+            end = f"SELECT pg_terminate_backend({ours.info.backend_pid})" if is_postgres else f"KILL {ours.thread_id()}"
+            with killer.connect() as other:
+                other.execute(text(end))
+
+    event.listen(Engine, "before_cursor_execute", kill)
+    try:
+        assert [row.number for row in here.news()] == [0]
+    finally:
+        event.remove(Engine, "before_cursor_execute", kill)
+        killer.dispose()
+    assert next(n_reads) > 1
+    said = capfd.readouterr()
+    assert "the connection was lost" in said.out and "Falling back" not in said.err
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+def test_leases_do_not_depend_on_the_time_zone_of_a_session(server: str, hours: int) -> None:
+    if server.startswith("postgresql"):
+        words = {"options": f"-c timezone={hours:+d}"}
+    else:
+        words = {"init_command": f"SET time_zone='{hours:+03d}:00'"}
+    away = make_url(server).update_query_dict(words).render_as_string(hide_password=False)
+    here = optuna.create_study(storage=open_storage(server))
+    there = optuna.load_study(study_name=here.study_name, storage=open_storage(away))
+    owner, other = ledger_of(here, print), ledger_of(there, print)
+    assert owner.claim(lambda number: Proposal({}, {}), None) == 0
+    row = here.trials[0]
+    here._storage.set_trial_user_attr(row._trial_id, OWNER, f"not-{socket.gethostname()}/1/1")
+    assert not other.adopt(0), "its lease has just begun"
 
 
 def test_a_url_that_names_no_driver_gets_one_that_is_installed(server: str) -> None:
