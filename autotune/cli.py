@@ -28,7 +28,7 @@ from autotune.joining_commands import JOINING_COMMANDS
 from autotune.settings import DEFAULTS, DOOR_DEFAULTS, Settings, make_settings
 from autotune.shell import INTERRUPTED, Interrupts, check_folder, stdin_as_file, typed
 from autotune.space_commands import space_commands
-from autotune.study_commands import STUDY_COMMANDS, find_study, plain_trial, study_options
+from autotune.study_commands import STUDY_COMMANDS, existing_storage, find_study, plain_trial, study_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -335,7 +335,7 @@ def _show(report: Report) -> None:
 def _say_next(report: Report, data: str, again: Mapping[str, Any], saved: str | None) -> None:
     """Say on stderr what to type next, as commands that work as they stand."""
     storage = again["storage"] or DOOR_DEFAULTS["cli"]["storage"]
-    alone = _study_names(storage) == [report.study_name]
+    alone = _is_alone(report.study_name, storage)
     storage, again = _shown(storage), {**again, "storage": again["storage"] and _shown(again["storage"])}
     where = {"storage": again["storage"], "study_name": None if alone else report.study_name}
     more = {**again, "n_trials": 2 * len(report.records), "timeout": None}
@@ -375,10 +375,16 @@ def _shown(storage: str) -> str:
     return redact(storage)
 
 
-def _study_names(storage: str) -> list[str]:
-    from autotune.study.storage import open_storage, study_names
+def _is_alone(study_name: str, storage: str) -> bool:
+    """Return whether a storage holds that study alone; one that does not answer any more may hold others."""
+    from autotune.study.failures import telling_failures
+    from autotune.study.storage import study_names
 
-    return study_names(open_storage(storage))
+    try:
+        with telling_failures():
+            return study_names(existing_storage(storage)) == [study_name]
+    except AutotuneError:
+        return False
 
 
 def _predictions(report: Report, data: str) -> pd.DataFrame:
