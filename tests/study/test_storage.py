@@ -19,9 +19,9 @@ from sqlalchemy import create_engine, text
 
 import autotune
 from autotune.errors import SettingsError, StorageError
-from autotune.study.databases import redact
 from autotune.study.identity import IDENTITY
 from autotune.study.opening import open_study
+from autotune.study.passwords import redact
 from autotune.study.storage import open_storage, study_names
 from autotune.study.strategies import PRUNERS, find_sampler
 
