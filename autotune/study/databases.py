@@ -12,7 +12,7 @@ from optuna.storages import BaseStorage, RDBStorage
 
 from autotune.errors import StorageError
 from autotune.study.failures import is_made_meanwhile, kinds_of_failure, reason_of
-from autotune.study.passwords import redact, without_password
+from autotune.study.passwords import check_password, redact, without_password
 
 DRIVERS = {
     "postgresql": (("psycopg2", "psycopg"), 'pip install "autotune-toolkit[postgresql]"'),
@@ -41,6 +41,7 @@ def open_database(url: str) -> RDBStorage:
     StorageError
         When no driver is installed, or the database cannot be opened; a password is never shown.
     """
+    check_password(url)
     words: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 2}
     is_mysql = url.startswith(("mysql", "mariadb"))
     if is_mysql:  # as PostgreSQL does it: what is read after a lock is what stands there then
