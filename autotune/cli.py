@@ -28,7 +28,8 @@ from autotune.joining_commands import JOINING_COMMANDS
 from autotune.settings import DEFAULTS, DOOR_DEFAULTS, Settings, make_settings
 from autotune.shell import INTERRUPTED, Interrupts, check_folder, stdin_as_file, typed
 from autotune.space_commands import space_commands
-from autotune.study_commands import STUDY_COMMANDS, find_study, plain_trial, study_options
+from autotune.study.passwords import redact
+from autotune.study_commands import STUDY_COMMANDS, existing_storage, find_study, plain_trial, study_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,6 +57,9 @@ class _Tune(click.Group):
             signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             return super().invoke(context)
+        except KeyboardInterrupt:  # first: it may come while what the other clauses need is imported
+            click.echo("interrupted", err=True)
+            context.exit(INTERRUPTED)
         except AutotuneError as error:
             click.echo(f"error: {error}", err=True)
             failed = isinstance(error, StudyError | PlugInError) and type(error) is not StorageError
@@ -65,9 +69,6 @@ class _Tune(click.Group):
 
             click.echo(f"error: {unusable(error)}", err=True)
             context.exit(FAILED)
-        except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
-            context.exit(INTERRUPTED)
 
 
 def _failures_of_storages() -> tuple[type[Exception], ...]:
@@ -316,7 +317,7 @@ def _tune(data: str, target: str | None, saved: str | None, given: Mapping[str, 
             words: dict[str, Any] = {"target": target, "is_passing": data == "-"}
             report = tune_with(settings, path, **words, started=started, stop=stop)
     except KeyboardInterrupt:
-        shown = _shown(settings.storage)
+        shown = redact(settings.storage)
         click.echo(f"\nthe study in {shown} keeps every finished trial: the same command goes on", err=True)
         raise
     if saved is not None:
@@ -335,8 +336,8 @@ def _show(report: Report) -> None:
 def _say_next(report: Report, data: str, again: Mapping[str, Any], saved: str | None) -> None:
     """Say on stderr what to type next, as commands that work as they stand."""
     storage = again["storage"] or DOOR_DEFAULTS["cli"]["storage"]
-    alone = _study_names(storage) == [report.study_name]
-    storage, again = _shown(storage), {**again, "storage": again["storage"] and _shown(again["storage"])}
+    alone = _is_alone(report.study_name, storage)
+    storage, again = redact(storage), {**again, "storage": again["storage"] and redact(again["storage"])}
     where = {"storage": again["storage"], "study_name": None if alone else report.study_name}
     more = {**again, "n_trials": 2 * len(report.records), "timeout": None}
     lines = {
@@ -368,17 +369,16 @@ def _read_study(storage: str, study_name: str | None) -> tuple[str, list[TrialRe
     return study.study_name, ranked(records_of(study), maximize=maximize), maximize
 
 
-def _shown(storage: str) -> str:
-    """Return a storage as it may be printed, without its password."""
-    from autotune.study.databases import redact
+def _is_alone(study_name: str, storage: str) -> bool:
+    """Return whether a storage holds that study alone; one that does not answer any more may hold others."""
+    from autotune.study.failures import telling_failures
+    from autotune.study.storage import study_names
 
-    return redact(storage)
-
-
-def _study_names(storage: str) -> list[str]:
-    from autotune.study.storage import open_storage, study_names
-
-    return study_names(open_storage(storage))
+    try:
+        with telling_failures():
+            return study_names(existing_storage(storage)) == [study_name]
+    except AutotuneError:
+        return False
 
 
 def _predictions(report: Report, data: str) -> pd.DataFrame:

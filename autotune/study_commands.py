@@ -15,6 +15,7 @@ import click
 
 from autotune.errors import SettingsError
 from autotune.settings import DOOR_DEFAULTS
+from autotune.study.passwords import redact
 
 if TYPE_CHECKING:
     import optuna
@@ -52,7 +53,6 @@ def find_study(storage: str, study_name: str | None, *, reading: bool = True) ->
     UnknownNameError
         When the storage holds no study of that name.
     """
-    from autotune.study.databases import redact
     from autotune.study.opening import load_study
     from autotune.study.storage import study_names
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 import time
 from importlib.util import find_spec
@@ -13,6 +12,7 @@ from optuna.storages import BaseStorage, RDBStorage
 
 from autotune.errors import StorageError
 from autotune.study.failures import is_made_meanwhile, kinds_of_failure, reason_of
+from autotune.study.passwords import check_password, redact, without_password
 
 DRIVERS = {
     "postgresql": (("psycopg2", "psycopg"), 'pip install "autotune-toolkit[postgresql]"'),
@@ -23,13 +23,6 @@ DRIVERS = {
 
 MYSQL_SESSION = "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')"
 """A text that is too long is not cut."""
-
-PASSWORDS = (
-    re.compile(r"(://[^:/@\s]*:)(.*)(?=@)"),  # up to the last @: a password may hold one
-    re.compile(r"(://(?!\[)[^:/@\s]*:)(?!\d+(?:[/?,'\"\s]|$))([^/@\s]+)"),  # no @ follows, and it is no port
-    re.compile(r"([?&]password=)([^&\s]*)"),
-)
-"""Where passwords stand in URLs, behind the first group."""
 
 MAKING_SECONDS, POLL_SECONDS = 60.0, 0.2
 """How long another process is given that makes Optuna's tables at this moment, and how often they are looked at."""
@@ -46,6 +39,7 @@ def open_database(url: str) -> RDBStorage:
     StorageError
         When no driver is installed, or the database cannot be opened; a password is never shown.
     """
+    check_password(url)
     words: dict[str, Any] = {"pool_pre_ping": True, "pool_size": 2}
     is_mysql = url.startswith(("mysql", "mariadb"))
     if is_mysql:  # as PostgreSQL does it: what is read after a lock is what stands there then
@@ -78,7 +72,7 @@ def connect(url: str, engine_words: dict[str, Any], *, has_tables: bool = False)
         except failures as error:
             if not is_made_meanwhile(error) or time.monotonic() > latest:
                 raise StorageError(
-                    f"the storage cannot be opened: {_without_password(reason_of(error), url)}",
+                    f"the storage cannot be opened: {without_password(reason_of(error), url)}",
                     redact(url),
                     "check that the path or URL is right, that it is a study database and that it can be written",
                 ) from None
@@ -95,26 +89,6 @@ def database_of(storage: BaseStorage) -> RDBStorage | None:
         return None
     is_safe = backend in OPENED or backend.engine.dialect.name not in ("sqlite", "mysql", "mariadb")
     return backend if is_safe else None
-
-
-def redact(url: str) -> str:
-    """Return the URL with its password hidden.
-
-    Examples
-    --------
-    >>> redact("postgresql://ann:secret@db/tuning")
-    'postgresql://ann:***@db/tuning'
-    """
-    for pattern in PASSWORDS:
-        url = pattern.sub(r"\1***", url)
-    return url
-
-
-def _without_password(text: str, url: str) -> str:
-    """Return what an error says, with the password of the URL hidden wherever it stands."""
-    for password in [match[2] for pattern in PASSWORDS for match in pattern.finditer(url) if match[2]]:
-        text = text.replace(password, "***")
-    return redact(text)
 
 
 def _with_driver(url: str) -> str:

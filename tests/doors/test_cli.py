@@ -17,12 +17,14 @@ import optuna
 import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
+from servers import PostgresServer, why_no_postgres
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
 import autotune
 from autotune import cli
 from autotune import demo as demo_table
 from autotune.cli import main
+from autotune.report import Report
 from autotune.settings import DOOR_DEFAULTS, Settings
 from autotune.shell import typed as typed_line
 
@@ -117,6 +119,22 @@ def test_run_shows_the_report_the_top_rows_and_what_to_type_next(tuned: dict[str
     assert "leaderboard" not in result.stdout
     assert "predict cancer.model cancer.csv --output predictions.csv" in result.stderr
     assert "run cancer.csv --target diagnosis --space linear --n-trials 6" in result.stderr
+
+
+@pytest.mark.skipif(why_no_postgres() is not None, reason=str(why_no_postgres()))
+def test_a_run_that_is_over_says_what_to_type_next_without_its_storage(
+    cancer: Path, elsewhere: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save = Report.save
+    with PostgresServer() as server:
+        monkeypatch.setattr(Report, "save", lambda report, path: (save(report, path), server.stop()))
+        words = ("--target", "diagnosis", "--space", "linear", "--n-trials", "1", "--study-name", "c")
+        result = tune("run", str(cancer), *words, "--storage", server.url, "--save", "a.model")
+    assert result.exit_code == 0, result.stderr
+    assert "95 % interval" in result.stdout and Path("a.model").exists()
+    following = result.stderr.partition("\nnext\n")[2].splitlines()
+    assert len(following) == 5 and "--study-name c" in following[0]
+    assert "error" not in result.stderr
 
 
 def test_the_same_command_again_only_reports_and_json_stands_alone_on_stdout(folder: Path) -> None:
@@ -453,7 +471,7 @@ def test_a_password_in_the_url_of_the_storage_is_never_printed(
 ) -> None:
     url = "postgresql://ann:hush@db/tuning"
     report = SimpleNamespace(study_name="s", records=())
-    monkeypatch.setattr("autotune.cli._study_names", lambda storage: ["s"] if storage == url else [])
+    monkeypatch.setattr("autotune.cli._is_alone", lambda name, storage: storage == url)
     cli._say_next(report, "a.csv", {"storage": url}, None)
     printed = capsys.readouterr().err
     assert "hush" not in printed and printed.count("ann:***@db") == 5

@@ -36,6 +36,20 @@ def forking(params):
     return params["x"]
 """
 
+IMPORTING = """
+import os, signal, sys
+
+class Blow:
+    def find_spec(self, name, path=None, target=None):
+        if name == sys.argv[1]:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Blow())
+from autotune.cli import main
+main(sys.argv[2:])
+"""
+
 
 @pytest.fixture
 def begun(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
@@ -79,3 +93,20 @@ def test_one_interrupt_is_one_where_trials_fork(begun: subprocess.Popen[str]) ->
     out, err = begun.communicate(timeout=120)
     assert begun.returncode == 0, err
     assert 0 <= json.loads(out)["best_params"]["x"] <= 1
+
+
+@pytest.mark.parametrize("module", ["sqlalchemy.engine", "optuna.storages"])
+@pytest.mark.parametrize("command", ["run a.csv --target b", "studies"])
+def test_an_interrupt_while_modules_are_imported_is_no_traceback(module: str, command: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b\n" + 20 * "1,x\n2,y\n")
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTING, module, *command.split(), "--storage", "postgresql://ann:hush@127.0.0.1:1/t"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.endswith("interrupted\n") and "Traceback" not in done.stderr
+    assert "hush" not in done.stderr

@@ -21,10 +21,10 @@ from sqlalchemy import Engine, create_engine, event, make_url, text
 
 import autotune
 from autotune.errors import SettingsError, StorageError
-from autotune.study.databases import redact
 from autotune.study.identity import IDENTITY
 from autotune.study.ledger import Proposal
 from autotune.study.opening import open_study
+from autotune.study.passwords import redact
 from autotune.study.rows import OWNER
 from autotune.study.sql_ledger import ledger_of
 from autotune.study.storage import open_storage, study_names
@@ -107,6 +107,9 @@ def test_a_url_without_its_host_is_an_error_without_the_password() -> None:
     [
         ("postgresql://ann:secret@db/tuning", "postgresql://ann:***@db/tuning"),
         ("postgresql://ann:sec@ret@db/tuning", "postgresql://ann:***@db/tuning"),
+        ("postgresql://ann@server:secret@db/tuning", "postgresql://ann@server:***@db/tuning"),
+        ("postgresql://a/nn:secret@db/tuning", "postgresql://a/nn:***@db/tuning"),
+        ("postgresql://ann@db:5432/tuning", "postgresql://ann@db:5432/tuning"),
         ("postgresql://ann:s/e:c?r@db:5432/tuning", "postgresql://ann:***@db:5432/tuning"),
         ("postgresql://ann:s3cr3t", "postgresql://ann:***"),
         ("postgresql://ann:s3cr3t/tuning", "postgresql://ann:***/tuning"),
@@ -115,11 +118,43 @@ def test_a_url_without_its_host_is_an_error_without_the_password() -> None:
         ("postgresql://[::1]:5432/tuning", "postgresql://[::1]:5432/tuning"),
         ("mysql://ann@db/tuning", "mysql://ann@db/tuning"),
         ("postgresql://db/t?user=ann&password=secret&a=b", "postgresql://db/t?user=ann&password=***&a=b"),
+        ("postgresql://ann@server:s3cr3t/tuning", "postgresql://ann@server:***/tuning"),
+        ("postgresql://ann@[::1]:5432/tuning", "postgresql://ann@[::1]:5432/tuning"),
+        ("postgresql://db:5432/t?password=s3c@ret", "postgresql://db:5432/t?password=***"),
+        ("mysql://db/t?user=ann&passwd=secret", "mysql://db/t?user=ann&passwd=***"),
         ("sqlite:///a.db", "sqlite:///a.db"),
+        ("sqlite:///a:b@c.db", "sqlite:///a:b@c.db"),
     ],
 )
 def test_passwords_are_hidden(url: str, shown: str) -> None:
     assert redact(url) == shown
+
+
+@pytest.mark.parametrize("password", ["s3c@ret", "%zz@ret", "s3c@re/t", "s3c@re?t", "s3c@re:1/t"])
+@pytest.mark.parametrize("scheme", ["mysql", "postgresql", "oracle+nosuchdriver"])
+def test_nothing_is_shown_of_a_password_with_an_at_sign(scheme: str, password: str) -> None:
+    with pytest.raises(StorageError) as caught:
+        open_storage(f"{scheme}://tester:{password}@127.0.0.1:1/x")
+    assert str(caught.value) == (
+        "an @ stands in the password of this URL, or behind its host\n"
+        f"  where: {scheme}://tester:***@127.0.0.1:1/x\n"
+        "  try:   write each @ as %40, but for the one before the host"
+    )
+
+
+@pytest.mark.parametrize("scheme", ["mysql", "postgresql"])
+def test_nor_of_one_among_the_options(scheme: str) -> None:
+    with pytest.raises(StorageError, match="an @ stands in the password") as caught:
+        open_storage(f"{scheme}://127.0.0.1:1/x?user=tester&password=s3c@ret")
+    assert "s3c" not in str(caught.value) and "ret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("user", ["tester:s3c%40ret", "tes%40ter:s3cret", "tes@ter:s3cret"])
+@pytest.mark.parametrize("scheme", ["mysql", "postgresql"])
+def test_other_passwords_reach_the_server_and_are_hidden(scheme: str, user: str) -> None:
+    with pytest.raises(StorageError, match=r"the storage cannot be opened: .*127\.0\.0\.1") as caught:
+        open_storage(f"{scheme}://{user}@127.0.0.1:1/x")
+    assert "s3c" not in str(caught.value) and "ret" not in str(caught.value)
 
 
 def test_names_of_studies_are_sorted(tmp_path: Path) -> None:
