@@ -17,7 +17,7 @@ result  autotune as it is by default (one learner: no ensemble), beside the scri
         default and starts, as it does by itself; the opponent has the same ranges, and draws rounds or epochs too.
 
 Cases that need a table of a folder are left out where AUTOTUNE_DATA names none. Files: race.json and race.md, after
-each case. The default race takes some 45 CPU minutes.
+each case. The default race takes some two CPU hours.
 """
 
 from __future__ import annotations

@@ -161,7 +161,8 @@ def _of_folder(name: str) -> pd.DataFrame:
     return features.set_axis(names, axis="columns").assign(**{TARGET: frame[facts["target"]]})
 
 
-def _mlp(units: int, work: Length, result: Length | None, **words: Any) -> Case:
+def _mlp(units: int, work: Length | None, result: Length | None, **words: Any) -> Case:
+    lengths = {name: length for name, length in (("work", work), ("result", result)) if length}
     fixed = {"units": units, "layers": 3, "normalization": words.pop("normalization", "none")}
     space = MLP | {name: {"fixed": value} for name, value in fixed.items()}
     return Case(
@@ -169,7 +170,7 @@ def _mlp(units: int, work: Length, result: Length | None, **words: Any) -> Case:
         words.pop("table", lambda: generated(20_000, 20, 0, kind="binary")),
         10_000,
         space,
-        {"work": work} | ({"result": result} if result else {}),
+        lengths,
         tolerance=0.1,
         fidelity="epochs",
         **words,
@@ -193,7 +194,8 @@ def _large() -> pd.DataFrame:
 
 
 CASES: dict[str, Case] = {
-    "mlp-64": _mlp(64, Length(4, 6), Length(8, 8)),
+    "mlp-64": _mlp(64, Length(10, 10), Length(8, 8)),
+    "mlp-64-long": _mlp(64, None, Length(12, 20, by_default=False)),
     "mlp-64-batchnorm": _mlp(64, Length(3, 5, by_default=False), None, normalization="batch"),
     "mlp-64-letter": _mlp(
         64,
@@ -203,14 +205,14 @@ CASES: dict[str, Case] = {
         kind="multiclass",
         needs_folder=True,
     ),
-    "mlp-256": _mlp(256, Length(2, 4), Length(8, 8, by_default=False)),
-    "mlp-512": _mlp(512, Length(1, 3), Length(8, 8, by_default=False)),
+    "mlp-256": _mlp(256, Length(4, 6), Length(8, 12, by_default=False)),
+    "mlp-512": _mlp(512, Length(3, 4), Length(8, 8, by_default=False)),
     "lightgbm-569": _lightgbm(_breast_cancer, 0.75, {"work": Length(10, 50), "result": Length(20, 1000)}),
     "lightgbm-5k": _lightgbm(
         lambda: _of_folder("spambase"), 0.75, {"work": Length(5, 50), "result": Length(12, 1000)}, needs_folder=True
     ),
     "lightgbm-100k": _lightgbm(
-        _large, 100_000, {"work": Length(10, 30), "result": Length(6, 50)}, space=FEW_ROUNDS, built_in=None
+        _large, 100_000, {"work": Length(20, 30), "result": Length(6, 50)}, space=FEW_ROUNDS, built_in=None
     ),
     "lightgbm-100k-300": _lightgbm(_large, 100_000, {"work": Length(1, 300, by_default=False)}),
     "logistic": _linear("binary"),
@@ -224,6 +226,10 @@ CASES: dict[str, Case] = {
         tolerance=0.02,
     ),
     "search-cv": _lightgbm(
-        _breast_cancer, 0.75, {"result": Length(20, 1000)}, opponents=("optuna-search-cv", "halving-random-search-cv")
+        lambda: _of_folder("spambase"),
+        0.75,
+        {"result": Length(12, 1000)},
+        opponents=("optuna-search-cv", "halving-random-search-cv"),
+        needs_folder=True,
     ),
 }
