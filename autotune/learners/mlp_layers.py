@@ -9,12 +9,10 @@ the units of all folds are the channels of one call; else by fold, which matrix 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,13 +20,6 @@ EPSILON, MOMENTUM = 1e-5, 0.1
 """Of both normalizations, and of the running statistics: those of torch's own layers."""
 
 _aten: Any = torch.ops.aten
-
-
-STRIP, STEPS_A_STRIP = 4, 32
-"""How many times as many factors as a step of dropout needs are drawn at once, and for how many steps."""
-
-GOLDEN_RATIO = 0.618033988749895
-"""Its multiples, without what is before the point, are spread evenly, and none comes twice."""
 
 
 class Room:
@@ -62,6 +53,11 @@ class Room:
                 self._parts.clear()
             self._parts[n] = self._whole[:, :n]
         return self._parts[n]
+
+    def as_it_lies(self, values: Tensor, shape: torch.Size) -> Tensor:
+        """Return values in a row as (F, n, d), in the order in which this room lies."""
+        n_folds, n, d = shape
+        return values.view(n, n_folds, d).transpose(0, 1) if self._by_row else values.view(shape)
 
 
 class Layer(Protocol):
@@ -318,71 +314,3 @@ ACTIVATIONS: dict[str, Function] = {
     ),
     "mish": Function(False, _mish, _mish_backward),
 }
-
-
-def random_bits(seed: int, device: torch.device) -> Callable[[Tensor], object]:
-    """Return what fills a tensor of int64. NumPy's generator is twice as fast as torch's, where it can reach."""
-    if device.type == "cuda":
-        generator = torch.Generator(device).manual_seed(seed)
-        return lambda out: out.random_(-(2**63), None, generator=generator)
-    raw = np.random.SFC64(seed).random_raw
-    return lambda out: out.copy_(torch.from_numpy(raw(out.numel()).view(np.int64)))
-
-
-@dataclass(slots=True)
-class Dropout:
-    """Sets a share of the values to 0 and scales the others up.
-
-    A random number for each value would take a seventh of the time of a narrow network. So the factors of some steps
-    are drawn at once, as a strip that is a few times as long as a step's, and each step has a stretch of it that
-    begins elsewhere: what is dropped together in one step is not in the next.
-
-    Examples
-    --------
-    >>> dropout = Dropout(0.25, random_bits(0, torch.device("cpu")), by_row=False)
-    >>> dropped = dropout.forward(torch.ones(1, 10_000, 8), [10_000])
-    >>> dropped.unique().tolist()
-    [0.0, 1.3333333730697632]
-    >>> round(float((dropped == 0).float().mean()), 2)
-    0.25
-    """
-
-    share: float
-    fill: Callable[[Tensor], object]
-    by_row: bool
-    steps: int = 0
-    _out: Room = field(init=False)
-    _strip: Tensor = field(init=False, default_factory=lambda: torch.empty(0))
-    _factors: Tensor | None = None
-
-    def __post_init__(self) -> None:
-        self._out = Room(self.by_row)
-
-    def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
-        """Map (F, n, d) to as much."""
-        n = x.numel()
-        if self.steps % STEPS_A_STRIP == 0 or len(self._strip) < n:
-            self._strip = self._drawn(STRIP * n, x)
-        start = int(self.steps * GOLDEN_RATIO % 1 * (len(self._strip) - n))
-        self._factors = as_it_lies(self._strip[start : start + n], x.shape, self.by_row)
-        self.steps += 1
-        return torch.mul(x, self._factors, out=self._out.like(x))
-
-    def backward(self, gradient: Tensor) -> Tensor:
-        """Map (F, n, d) to as much, in its own memory."""
-        assert self._factors is not None
-        return gradient.mul_(self._factors)
-
-    def _drawn(self, n: int, like: Tensor) -> Tensor:
-        """Return n factors, each 0 or what the others are scaled by."""
-        bits = torch.empty(math.ceil(n / 4), dtype=torch.int64, device=like.device)
-        self.fill(bits)
-        n_dropped = round(2**16 * self.share)
-        kept = torch.ge(bits.view(torch.int16)[:n], n_dropped - 2**15, out=like.new_empty(n))
-        return kept.mul_(2**16 / (2**16 - n_dropped))
-
-
-def as_it_lies(values: Tensor, shape: torch.Size, by_row: bool) -> Tensor:
-    """Return values in a row as (F, n, d), in the order in which a `Room` lies."""
-    n_folds, n, d = shape
-    return values.view(n, n_folds, d).transpose(0, 1) if by_row else values.view(shape)

@@ -14,12 +14,12 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the field's name for it
 from torch import Tensor
 
+from autotune.learners.mlp_dropout import Dropout, Strip
 from autotune.learners.mlp_layers import (
     ACTIVATIONS,
     EPSILON,
     Activation,
     BatchNorm,
-    Dropout,
     Layer,
     LayerNorm,
     Linear,
@@ -130,7 +130,7 @@ class Networks:
 
     def _made(self, drop: Callable[[Tensor], object], single_rows: bool) -> Iterator[Layer]:
         params, last = self.params, len(self.widths) - 2
-        by_row = params.normalization == "batch"
+        by_row, strip = params.normalization == "batch", Strip(params.dropout, drop)
         for place, (n_in, n_out) in enumerate(zip(self.widths[:-1], self.widths[1:], strict=True)):
             has_bias = place == last or params.normalization != "batch"
             weight, of_weight = self._decaying.take(n_out, n_in)
@@ -149,7 +149,7 @@ class Networks:
                     yield BatchNorm(*parts, torch.zeros_like(scale), torch.ones_like(scale), frozen=single_rows)
             yield Activation(params.activation, Room(by_row))
             if params.dropout > 0:
-                yield Dropout(params.dropout, drop, by_row)
+                yield Dropout(strip, Room(by_row))
 
     def _draw(self, draws: Sequence[torch.Generator]) -> None:
         """Draw the weights and biases of each fold as if it were alone, as widely as ``torch.nn.Linear`` does.

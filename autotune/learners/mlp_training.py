@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from autotune.learners.features import NetworkFeatures
-from autotune.learners.mlp_layers import random_bits
+from autotune.learners.mlp_dropout import random_bits
 from autotune.learners.mlp_losses import losses_with_gradients
 from autotune.learners.mlp_network import Networks, Perceptrons, Shape
 from autotune.learners.torch_optimizers import Optimizer

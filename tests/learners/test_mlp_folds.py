@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from autotune.data.task import Column, Problem, Rows, Schema, TaskKind
 from autotune.learners import mlp_params, training_params
-from autotune.learners.mlp_layers import Dropout, random_bits
+from autotune.learners.mlp_dropout import Dropout, Strip, random_bits
+from autotune.learners.mlp_layers import Room
 from autotune.learners.mlp_params import MLPParams
 from autotune.learners.mlp_training import CohortTraining, side_by_side
 from autotune.learners.protocol import Member
@@ -198,7 +199,7 @@ def test_so_they_do_in_single_precision(normalization: Any) -> None:
 @pytest.mark.parametrize("share", [0.001, 0.1, 0.3, 0.95])
 def test_dropout_drops_its_share_at_each_step(share: float, by_row: bool) -> None:
     x = torch.ones(2, 500, 64)
-    dropout = Dropout(share, random_bits(0, torch.device("cpu")), by_row)
+    dropout = Dropout(Strip(share, random_bits(0, torch.device("cpu"))), Room(by_row))
     steps = [dropout.forward(x, [500, 500]).clone() for _ in range(64)]
     for each in steps:
         assert float(each.mean()) == pytest.approx(1.0, abs=0.02 / (1 - share))
@@ -208,7 +209,7 @@ def test_dropout_drops_its_share_at_each_step(share: float, by_row: bool) -> Non
 
 @pytest.mark.parametrize("by_row", [False, True])
 def test_what_is_dropped_in_one_step_says_nothing_of_another_row_fold_or_step(by_row: bool) -> None:
-    share, dropout = 0.3, Dropout(0.3, random_bits(0, torch.device("cpu")), by_row)
+    share, dropout = 0.3, Dropout(Strip(0.3, random_bits(0, torch.device("cpu"))), Room(by_row))
     x = torch.ones(2, 250, 64)
     dropped = torch.stack([dropout.forward(x, [250, 250]).eq(0).double() for _ in range(100)])  # steps, F, n, d
     one_share = pytest.approx(share**2, abs=0.02)
@@ -219,6 +220,16 @@ def test_what_is_dropped_in_one_step_says_nothing_of_another_row_fold_or_step(by
     assert float((dropped[..., :-1] * dropped[..., 1:]).mean()) == one_share
     often = dropped.sum(dim=0)  # as often as if each step were drawn by itself
     assert float(often.var()) == pytest.approx(100 * share * (1 - share), rel=0.1)
+
+
+def test_layers_with_one_strip_go_back_as_they_came() -> None:
+    x, strip = torch.ones(2, 50, 8), Strip(0.3, random_bits(0, torch.device("cpu")))
+    layers = [Dropout(strip, Room(by_row=False)) for _ in range(3)]
+    for _ in range(64):
+        forth = [layer.forward(x, [50, 50]).clone() for layer in layers]
+        assert not torch.equal(forth[0], forth[1])
+        for layer, dropped in zip(layers, forth, strict=True):
+            assert torch.equal(layer.backward(torch.ones_like(x)), dropped)
 
 
 # ---- models ----
