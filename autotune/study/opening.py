@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.storages import BaseStorage
 
-from autotune.errors import StudyError, StudyMismatchError
+from autotune.errors import StorageError, StudyError, StudyMismatchError
 from autotune.registry import unknown_name
 from autotune.spaces.space import Config, Space
+from autotune.study.databases import database_of
 from autotune.study.failures import telling_failures
 from autotune.study.identity import (
     IDENTITY,
@@ -27,12 +30,16 @@ from autotune.study.mirror import quiet_optuna
 from autotune.study.owner import is_dead, is_of_this_host, is_this_process
 from autotune.study.records import ranked
 from autotune.study.rows import ORIGIN, OWNER, record_of, records_of
+from autotune.study.sql_studies import delete_rows
 from autotune.study.storage import tell_repairs
 from autotune.study.strategies import Pruner
 from autotune.study.study import TuningStudy
 
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
+
+DELETED_WITHIN_SECONDS = 10.0
+"""How long it is tried to delete a study to which others write."""
 
 
 @telling_failures()
@@ -195,5 +202,22 @@ def is_of_this_place(study: optuna.Study, number: int, versions: Mapping[str, st
 
 @telling_failures()
 def delete_study(study: optuna.Study) -> None:
-    """Delete a study with all its rows."""
-    optuna.delete_study(study_name=study.study_name, storage=study._storage)
+    """Delete a study with all its rows.
+
+    Raises
+    ------
+    StorageError
+        When others write to it faster than it can be deleted.
+    """
+    storage, until = study._storage, time.monotonic() + DELETED_WITHIN_SECONDS
+    database = database_of(storage)
+    with suppress(KeyError):  # it is gone
+        if database is not None:
+            delete_rows(database, study._study_id)
+            return
+        while time.monotonic() < until:
+            storage.delete_study(study._study_id)
+            storage.get_study_name_from_id(study._study_id)  # Optuna passes over rows that are written meanwhile
+            time.sleep(0.1)
+        hint = "tune stop, and tune delete when those who work at it have ended"
+        raise StorageError("others write to the study faster than it is deleted", f"study {study.study_name!r}", hint)
