@@ -19,12 +19,13 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 from servers import MariaDBServer, PostgresServer, Server, why_no_mariadb, why_no_postgres
-from sqlalchemy import text
+from sqlalchemy import create_engine, event, text
 
 import autotune
 from autotune import Float
 from autotune.errors import StorageError, StudyMismatchError
 from autotune.study.databases import database_of
+from autotune.study.identity import ask_to_stop, n_stops
 from autotune.study.ledger import Ending, Ledger, PlainLedger, Proposal
 from autotune.study.mirror import Mirror
 from autotune.study.opening import delete_study
@@ -361,6 +362,23 @@ def test_a_study_that_is_deleted_meanwhile_ends_the_work_with_an_error(study: op
     for step in (lambda: here.finish(0, OVER), here.news, lambda: here.claim(propose, None)):
         with pytest.raises(StorageError, match="the study was deleted while it was worked at"):
             step()
+
+
+def test_a_stop_is_asked_for_again_where_it_waited_too_long_for_a_lock(mariadb: MariaDBServer) -> None:
+    url = f"{mariadb.url}?init_command=SET%20SESSION%20innodb_lock_wait_timeout%3D1"
+    study, seen = optuna.create_study(storage=open_storage(url)), []
+    engine = create_engine(mariadb.url)
+
+    def wait_too_long(context: Any) -> None:
+        seen.append(context.original_exception.args[0])
+        holder.rollback()
+
+    with engine.connect() as holder:
+        holder.execute(text(f"SELECT * FROM studies WHERE study_id = {study._study_id} FOR UPDATE"))
+        event.listen(study._storage._backend.engine, "handle_error", wait_too_long)  # type: ignore[attr-defined]
+        ask_to_stop(study)
+    engine.dispose()
+    assert seen == [1205] and n_stops(study) == 1
 
 
 def claim_until_it_is_deleted(here: Ledger, said: list[str]) -> None:
