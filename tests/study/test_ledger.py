@@ -29,6 +29,7 @@ from autotune.study.identity import ask_to_stop, n_stops
 from autotune.study.ledger import Ending, Ledger, PlainLedger, Proposal
 from autotune.study.mirror import Mirror
 from autotune.study.opening import delete_study
+from autotune.study.retrying import _reopen
 from autotune.study.rows import OWNER
 from autotune.study.sql_ledger import SqlLedger
 from autotune.study.storage import open_storage, study_names
@@ -379,6 +380,15 @@ def test_a_stop_is_asked_for_again_where_it_waited_too_long_for_a_lock(mariadb: 
         ask_to_stop(study)
     engine.dispose()
     assert seen == [1205] and n_stops(study) == 1
+
+
+def test_a_trial_that_was_opened_again_though_the_answer_was_lost_counts(tmp_path: Path) -> None:
+    study = optuna.create_study(storage=open_storage(tmp_path / "s.db"))
+    here, database = ledger(study), database_of(study._storage)
+    here.claim(propose, None)
+    here.finish(0, Ending(TrialState.COMPLETE, 0.0, attrs={"autotune:outcome": {"failed": True, "reason": "x"}}))
+    assert database is not None and [_reopen(database, study.trials[0]._trial_id) for _ in range(2)] == [True, True]
+    assert ledger(study).adopt(0) and not _reopen(database, study.trials[0]._trial_id)
 
 
 def claim_until_it_is_deleted(here: Ledger, said: list[str]) -> None:
