@@ -16,8 +16,8 @@ import optuna
 from optuna.distributions import CategoricalDistribution
 
 from autotune.spaces.space import Space
-from autotune.study.failures import telling_failures
 from autotune.study.identity import IDENTITY, SAMPLER
+from autotune.study.patience import waiting_briefly
 from autotune.study.strategies import AUTO, PRUNERS, Pruner
 from autotune.study.suggest import distribution_of
 
@@ -84,7 +84,7 @@ def settled_sampler(
     return name, (f"sampler {name!r}: the one that the study was made with; sampler={USUAL!r} is the usual one",)
 
 
-@telling_failures()
+@waiting_briefly
 def _made_with(storage: BaseStorage, study_name: str) -> str | None:
     """Return what a study says of its sampler, None where there is no study yet; one of an earlier version has TPE."""
     if study_name not in optuna.study.get_all_study_names(storage):

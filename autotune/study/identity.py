@@ -10,7 +10,10 @@ from typing import Any
 import optuna
 
 from autotune.errors import SeedMismatchError, StudyError, StudyMismatchError
-from autotune.study.failures import telling_failures
+from autotune.study.databases import database_of
+from autotune.study.patience import briefly, waiting_briefly
+from autotune.study.sql_studies import describe_rows
+from autotune.study.storage import alone
 
 IDENTITY = "autotune:identity"
 BATCH = "deterministic n_jobs"
@@ -38,12 +41,14 @@ def batch_identity(batch: int | None) -> dict[str, str]:
     return {} if batch is None else {BATCH: str(batch)}
 
 
+@waiting_briefly
 def stored_batch(study: optuna.Study) -> int | None:
     """Return the trials of a batch; None where the study knows no batches."""
     batch = study.user_attrs.get(IDENTITY, {}).get(BATCH)
     return None if batch is None else int(batch)
 
 
+@waiting_briefly
 def describe(
     study: optuna.Study,
     identity: Mapping[str, str],
@@ -51,13 +56,21 @@ def describe(
     versions: Mapping[str, str],
     setup: Mapping[str, Any] | None,
 ) -> None:
-    """Write what the study is made for; the identity comes last, since whoever joins waits for it."""
+    """Write what the study is made for, unless somebody has; the identity comes last, since whoever joins waits for it.
+
+    Who stands still after creating a study finds that another process has taken it for one that was left bare.
+    """
+    attrs = {VERSIONS: dict(versions), SEED: seed, IDENTITY: dict(identity)}
     if setup is not None:
-        study.set_user_attr(SETUP, dict(setup))
-        study.set_user_attr(SAMPLER, setup["settings"].get("sampler", ""))
-    study.set_user_attr(VERSIONS, dict(versions))
-    study.set_user_attr(SEED, seed)
-    study.set_user_attr(IDENTITY, dict(identity))
+        attrs = {SETUP: dict(setup), SAMPLER: setup["settings"].get("sampler", ""), **attrs}
+    database = database_of(study._storage)
+    if database is not None:
+        describe_rows(database, study._study_id, attrs, unless=IDENTITY)
+        return
+    with alone(study._storage):
+        for key, attr in attrs.items():
+            if IDENTITY not in study.user_attrs:
+                study.set_user_attr(key, attr)
 
 
 def was_left_bare(study: optuna.Study, maximize: bool) -> bool:
@@ -100,10 +113,15 @@ def n_stops(study: optuna.Study) -> int:
     return int(study.user_attrs.get(STOPS, 0))
 
 
-@telling_failures()
 def ask_to_stop(study: optuna.Study) -> None:
     """Ask all who work at a study, on whatever machine, to finish the trials they run and start no more."""
-    study.set_user_attr(STOPS, n_stops(study) + 1)
+    wanted = briefly(lambda: n_stops(study)) + 1
+
+    def ask() -> None:
+        if n_stops(study) < wanted:
+            study.set_user_attr(STOPS, wanted)
+
+    briefly(ask)
 
 
 def read_ended(study: optuna.Study) -> str:
@@ -138,11 +156,13 @@ class Goal:
         return cls(n_trials, None if deadline == float("inf") else deadline)
 
 
+@waiting_briefly
 def read_goal(study: optuna.Study) -> Goal:
     """Return what the last search wanted, for those who join it; nothing, where it was made by an earlier version."""
     return Goal(*study.user_attrs.get(GOAL, (None, None)))
 
 
+@waiting_briefly
 def set_goal(study: optuna.Study, goal: Goal) -> None:
     """Write what a search wants; what another one wants beyond that stays."""
     wanted = _both(read_goal(study), goal) if GOAL in study.user_attrs else goal
@@ -159,12 +179,14 @@ def _both(known: Goal, new: Goal) -> Goal:
     return Goal(known.n_trials, new.deadline) if has_passed else known
 
 
+@waiting_briefly
 def set_setup(study: optuna.Study, setup: Mapping[str, Any]) -> None:
     """Write what is needed to join a study, as the last search had it; what only an earlier one knew stays."""
     known = study.user_attrs.get(SETUP, {})
     study.set_user_attr(SETUP, {name: known.get(name) if value is None else value for name, value in setup.items()})
 
 
+@waiting_briefly
 def read_setup(study: optuna.Study) -> Mapping[str, Any]:
     """Return what is needed to join a study.
 

@@ -10,6 +10,8 @@ import optuna
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from autotune.errors import StorageError
+from autotune.study.failures import DELETED
 from autotune.study.ledger import Ending, Proposal, write_ending, write_proposal, write_rungs
 from autotune.study.rows import CONSTRAINT
 
@@ -61,6 +63,8 @@ class Mirror:
         if row.state.is_finished():
             value = None if row.values is None else row.values[0]
             complete = row.state == TrialState.COMPLETE  # by another program, perhaps: the GP sampler wants it of each
+            if complete and value is None:  # a database is read table by table
+                raise StorageError(DELETED)
             attrs = {CONSTRAINT: 0.0, **row.system_attrs} if complete else row.system_attrs
             self.finish(row.number, Ending(row.state, value, row.intermediate_values, system_attrs=attrs))
         else:

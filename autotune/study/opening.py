@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import optuna
 from optuna.storages import BaseStorage
 
-from autotune.errors import StudyError, StudyMismatchError
+from autotune.errors import StorageError, StudyError, StudyMismatchError
 from autotune.registry import unknown_name
 from autotune.spaces.space import Config, Space
-from autotune.study.failures import telling_failures
+from autotune.study.databases import database_of
 from autotune.study.identity import (
     IDENTITY,
     IMPORTER,
@@ -25,8 +28,10 @@ from autotune.study.identity import (
 )
 from autotune.study.mirror import quiet_optuna
 from autotune.study.owner import is_dead, is_of_this_host, is_this_process
+from autotune.study.patience import briefly, waiting_briefly
 from autotune.study.records import ranked
 from autotune.study.rows import ORIGIN, OWNER, record_of, records_of
+from autotune.study.sql_studies import delete_rows
 from autotune.study.storage import tell_repairs
 from autotune.study.strategies import Pruner
 from autotune.study.study import TuningStudy
@@ -34,8 +39,10 @@ from autotune.study.study import TuningStudy
 if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
 
+DELETED_WITHIN_SECONDS = 10.0
+"""How long it is tried to delete a study to which others write."""
 
-@telling_failures()
+
 def open_study(
     storage: BaseStorage,
     name: str,
@@ -77,29 +84,40 @@ def open_study(
         When the study was made for something else; the parts that differ are named.
     """
     tell_repairs(storage, say)
-    with quiet_optuna():
-        try:
-            study = optuna.create_study(
-                storage=storage, study_name=name, direction="maximize" if maximize else "minimize"
-            )
-            describe(study, identity, seed, versions, setup)
-        except optuna.exceptions.DuplicatedStudyError:
-            study = optuna.load_study(storage=storage, study_name=name)
-            stored = storage.get_study_name_from_id(study._study_id)
-            if stored != name:  # MySQL takes upper and lower case for the same
-                problem = f"this database takes the name {name!r} for that of the study {stored!r}"
-                raise StudyMismatchError(problem, "study_name", f"{stored!r}, or another one") from None
-            if len(study.directions) > 1:
-                raise StudyMismatchError(
-                    "the study has several objectives", f"study {name!r}", "another study_name"
-                ) from None
-            if was_left_bare(study, maximize):
-                describe(study, identity, seed, versions, setup)
-    check_identity(study, identity, seed)
-    return TuningStudy(study, space, sampler, pruner, seed, accepts, say, batch)
+    describing = partial(describe, identity=identity, seed=seed, versions=versions, setup=setup)
+
+    def opened() -> TuningStudy:
+        with quiet_optuna():
+            study = _created_or_joined(storage, name, maximize, describing)
+        check_identity(study, identity, seed)
+        return TuningStudy(study, space, sampler, pruner, seed, accepts, say, batch)
+
+    return briefly(opened, say)
 
 
-@telling_failures()
+def _created_or_joined(
+    storage: BaseStorage, name: str, maximize: bool, describing: Callable[[optuna.Study], None]
+) -> optuna.Study:
+    """Return the study of that name, which is described."""
+    try:
+        study = optuna.create_study(storage=storage, study_name=name, direction="maximize" if maximize else "minimize")
+    except optuna.exceptions.DuplicatedStudyError:
+        study = optuna.load_study(storage=storage, study_name=name)
+        stored = storage.get_study_name_from_id(study._study_id)
+        if stored != name:  # MySQL takes upper and lower case for the same
+            problem = f"this database takes the name {name!r} for that of the study {stored!r}"
+            raise StudyMismatchError(problem, "study_name", f"{stored!r}, or another one") from None
+        if len(study.directions) > 1:
+            raise StudyMismatchError(
+                "the study has several objectives", f"study {name!r}", "another study_name"
+            ) from None
+        if not was_left_bare(study, maximize):
+            return study
+    describing(study)
+    return study
+
+
+@waiting_briefly
 def stored_seed(storage: BaseStorage, name: str) -> int | None:
     """Return the seed of a study, or None when there is no such study."""
     if name not in optuna.study.get_all_study_names(storage):
@@ -108,7 +126,7 @@ def stored_seed(storage: BaseStorage, name: str) -> int | None:
     return None if seed is None else int(seed)
 
 
-@telling_failures()
+@waiting_briefly
 def load_study(storage: BaseStorage, name: str) -> optuna.Study:
     """Return a study as it stands, to be read.
 
@@ -126,6 +144,7 @@ def load_study(storage: BaseStorage, name: str) -> optuna.Study:
     return study
 
 
+@waiting_briefly
 def summary(study: optuna.Study) -> dict[str, Any]:
     """Return how a study stands, as plain values: its name, metric, trials by state, and its best score."""
     maximize = study.direction == optuna.study.StudyDirection.MAXIMIZE
@@ -145,7 +164,7 @@ def summary(study: optuna.Study) -> dict[str, Any]:
     }
 
 
-@telling_failures()
+@waiting_briefly
 def summaries(storage: BaseStorage) -> list[dict[str, Any]]:
     """Return how each study of a storage stands, by name; those with several objectives are left out."""
     names = sorted(optuna.study.get_all_study_names(storage))
@@ -153,7 +172,7 @@ def summaries(storage: BaseStorage) -> list[dict[str, Any]]:
     return [summary(study) for study in found if len(study.directions) == 1]
 
 
-@telling_failures()
+@waiting_briefly
 def running_trials(study: optuna.Study) -> list[dict[str, Any]]:
     """Return who runs what: number, owner, for how many seconds, and the last rung that was written."""
     running = []
@@ -174,6 +193,7 @@ def running_trials(study: optuna.Study) -> list[dict[str, Any]]:
     return running
 
 
+@waiting_briefly
 def finished_by_this_process(study: optuna.Study) -> Counter[str]:
     """Count the trials that this process has finished, by state."""
     rows = study.get_trials(deepcopy=False)
@@ -181,11 +201,13 @@ def finished_by_this_process(study: optuna.Study) -> Counter[str]:
     return Counter(record_of(row).state for row in here)
 
 
+@waiting_briefly
 def seed_of_study(study: optuna.Study) -> int:
     """Return the seed that a study was made with."""
     return int(study.user_attrs[SEED])
 
 
+@waiting_briefly
 def is_of_this_place(study: optuna.Study, number: int, versions: Mapping[str, str]) -> bool:
     """Return whether a trial was run on this host, and the study was made with these versions of the packages."""
     attrs = study.get_trials(deepcopy=False)[number].user_attrs
@@ -193,7 +215,24 @@ def is_of_this_place(study: optuna.Study, number: int, versions: Mapping[str, st
     return is_of_this_host(owner) and study.user_attrs.get(VERSIONS, {}) == dict(versions)
 
 
-@telling_failures()
+@waiting_briefly
 def delete_study(study: optuna.Study) -> None:
-    """Delete a study with all its rows."""
-    optuna.delete_study(study_name=study.study_name, storage=study._storage)
+    """Delete a study with all its rows.
+
+    Raises
+    ------
+    StorageError
+        When others write to it faster than it can be deleted.
+    """
+    storage, until = study._storage, time.monotonic() + DELETED_WITHIN_SECONDS
+    database = database_of(storage)
+    with suppress(KeyError):  # it is gone
+        if database is not None:
+            delete_rows(database, study._study_id)
+            return
+        while time.monotonic() < until:
+            storage.delete_study(study._study_id)
+            storage.get_study_name_from_id(study._study_id)  # Optuna passes over rows that are written meanwhile
+            time.sleep(0.1)
+        hint = "tune stop, and tune delete when those who work at it have ended"
+        raise StorageError("others write to the study faster than it is deleted", f"study {study.study_name!r}", hint)

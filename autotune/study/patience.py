@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import partial, wraps
+from typing import Any, ParamSpec, TypeVar
 
 from autotune.errors import StorageError
 from autotune.study.failures import (
@@ -20,9 +21,13 @@ from autotune.study.failures import (
 from autotune.study.sqlite_file import BUSY_SECONDS
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 OUTAGE_SECONDS = 600.0
 """How long a database may be away before the run ends."""
+
+COMMAND_SECONDS = 60.0
+"""How long what is done before a search, or by a command, waits: a server gives up waiting for a lock after 50 s."""
 
 LEAST_SECONDS = 1.0
 """How long a step is tried in any case: what is told at the very deadline may have to wait for others."""
@@ -38,6 +43,8 @@ class Patience:
     ----------
     say : callable
         Told a line when the database is away, and when it is back.
+    until : float
+        When waiting ends, unless that is set later.
 
     Attributes
     ----------
@@ -45,8 +52,8 @@ class Patience:
         On the clock of `time.time`: when waiting ends; minus infinity where each step is tried once.
     """
 
-    def __init__(self, say: Callable[[str], Any]) -> None:
-        self.until = math.inf
+    def __init__(self, say: Callable[[str], Any], until: float = math.inf) -> None:
+        self.until = until
         self._say = say
         self._is_lost = False
 
@@ -124,3 +131,18 @@ class Patience:
     def _longest(self) -> str:
         left = max(LEAST_SECONDS, self._left())
         return f"{OUTAGE_SECONDS / 60:.0f} minutes" if left > OUTAGE_SECONDS else f"{left:.0f} s"
+
+
+def briefly(step: Callable[[], T], say: Callable[[str], Any] = lambda line: None) -> T:
+    """Do a step that can be done twice, and again while its database is away, as long as a command may take."""
+    return Patience(say, time.time() + COMMAND_SECONDS).do(step)
+
+
+def waiting_briefly(step: Callable[P, T]) -> Callable[P, T]:
+    """Make of a step that can be done twice one that is done `briefly`, as a decorator."""
+
+    @wraps(step)
+    def done(*args: P.args, **words: P.kwargs) -> T:
+        return briefly(partial(step, *args, **words))
+
+    return done

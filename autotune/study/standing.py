@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from autotune.study.identity import Goal, read_ended, read_goal
 from autotune.study.opening import running_trials, summary
+from autotune.study.patience import waiting_briefly
 from autotune.study.rows import ORIGIN, OWNER
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ RECENT = 20
 """Stretches of the search, of as many ends as trials run now, from which it is foreseen how long the others take."""
 
 
+@waiting_briefly
 def standing(study: optuna.Study) -> dict[str, Any]:
     """Return how a study stands, as plain values.
 

@@ -12,8 +12,8 @@ from optuna.storages import BaseStorage, InMemoryStorage
 
 from autotune.errors import SettingsError
 from autotune.study.databases import open_database
-from autotune.study.failures import telling_failures
 from autotune.study.journal import JournalStudies, journal_path, open_journal
+from autotune.study.patience import waiting_briefly
 from autotune.study.sqlite_file import open_sqlite, sqlite_path
 
 
@@ -74,7 +74,7 @@ def tell_repairs(storage: BaseStorage, say: Callable[[str], Any]) -> None:
         storage.file.say = say
 
 
-@telling_failures()
+@waiting_briefly
 def study_names(storage: BaseStorage) -> list[str]:
     """Return the names of the studies in a storage, in alphabetical order."""
     return sorted(optuna.study.get_all_study_names(storage))

@@ -19,13 +19,17 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import TrialState
 from servers import MariaDBServer, PostgresServer, Server, why_no_mariadb, why_no_postgres
-from sqlalchemy import text
+from sqlalchemy import create_engine, event, text
 
 import autotune
 from autotune import Float
 from autotune.errors import StorageError, StudyMismatchError
 from autotune.study.databases import database_of
+from autotune.study.identity import ask_to_stop, n_stops
 from autotune.study.ledger import Ending, Ledger, PlainLedger, Proposal
+from autotune.study.mirror import Mirror
+from autotune.study.opening import delete_study
+from autotune.study.retrying import _reopen
 from autotune.study.rows import OWNER
 from autotune.study.sql_ledger import SqlLedger
 from autotune.study.storage import open_storage, study_names
@@ -359,6 +363,70 @@ def test_a_study_that_is_deleted_meanwhile_ends_the_work_with_an_error(study: op
     for step in (lambda: here.finish(0, OVER), here.news, lambda: here.claim(propose, None)):
         with pytest.raises(StorageError, match="the study was deleted while it was worked at"):
             step()
+
+
+def test_a_stop_is_asked_for_again_where_it_waited_too_long_for_a_lock(mariadb: MariaDBServer) -> None:
+    url = f"{mariadb.url}?init_command=SET%20SESSION%20innodb_lock_wait_timeout%3D1"
+    study, seen = optuna.create_study(storage=open_storage(url)), []
+    engine = create_engine(mariadb.url)
+
+    def wait_too_long(context: Any) -> None:
+        seen.append(context.original_exception.args[0])
+        holder.rollback()
+
+    with engine.connect() as holder:
+        holder.execute(text(f"SELECT * FROM studies WHERE study_id = {study._study_id} FOR UPDATE"))
+        event.listen(study._storage._backend.engine, "handle_error", wait_too_long)  # type: ignore[attr-defined]
+        ask_to_stop(study)
+    engine.dispose()
+    assert seen == [1205] and n_stops(study) == 1
+
+
+def test_a_trial_that_was_opened_again_though_the_answer_was_lost_counts(tmp_path: Path) -> None:
+    study = optuna.create_study(storage=open_storage(tmp_path / "s.db"))
+    here, database = ledger(study), database_of(study._storage)
+    here.claim(propose, None)
+    here.finish(0, Ending(TrialState.COMPLETE, 0.0, attrs={"autotune:outcome": {"failed": True, "reason": "x"}}))
+    assert database is not None and [_reopen(database, study.trials[0]._trial_id) for _ in range(2)] == [True, True]
+    assert ledger(study).adopt(0) and not _reopen(database, study.trials[0]._trial_id)
+
+
+def claim_until_it_is_deleted(here: Ledger, said: list[str]) -> None:
+    try:
+        while True:
+            here.claim(propose, None)
+    except StorageError as error:
+        said.append(error.problem)
+
+
+def test_a_study_is_deleted_although_others_add_trials_to_it_meanwhile(server: Server) -> None:
+    study, said = optuna.create_study(storage=open_storage(server.url)), []
+    others = ledger(optuna.load_study(storage=open_storage(server.url), study_name=study.study_name))
+    for _ in range(50):
+        others.claim(propose, None)
+    working = threading.Thread(target=claim_until_it_is_deleted, args=(others, said), daemon=True)
+    working.start()
+    delete_study(study)
+    working.join(60)
+    assert said == ["the study was deleted while it was worked at"]
+    assert study.study_name not in study_names(study._storage)
+    with study._storage._backend.engine.connect() as connection:  # type: ignore[attr-defined]
+        assert not connection.execute(text(f"SELECT * FROM trials WHERE study_id = {study._study_id}")).all()
+
+
+def test_a_study_that_is_not_deleted_is_an_error_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = optuna.create_study()
+    monkeypatch.setattr(study._storage, "delete_study", lambda study_id: None)  # as one that others write to
+    monkeypatch.setattr("autotune.study.opening.DELETED_WITHIN_SECONDS", 0.3)
+    with pytest.raises(StorageError, match=r"faster than it is deleted\n.*\n.* tune stop, and tune delete"):
+        delete_study(study)
+
+
+def test_a_study_that_is_deleted_while_it_is_read_ends_the_work() -> None:
+    row = optuna.trial.create_trial(value=0.5)
+    row.number, row.values = 0, None
+    with pytest.raises(StorageError, match="the study was deleted while it was worked at"):
+        Mirror(optuna.create_study()).put(row)
 
 
 def test_a_file_that_is_moved_while_it_is_worked_at_takes_nothing_in(tmp_path: Path) -> None:

@@ -7,20 +7,20 @@ import multiprocessing
 import socket
 import sqlite3
 import sys
-from collections.abc import Iterator
-from contextlib import closing
-from itertools import count
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
 import pytest
+import sqlalchemy.exc
 from servers import MariaDBServer, PostgresServer, why_no_mariadb, why_no_postgres
 from sqlalchemy import Engine, create_engine, event, make_url, text
 
 import autotune
-from autotune.errors import SettingsError, StorageError
+from autotune.errors import SettingsError, StorageError, StudyMismatchError
 from autotune.study.identity import IDENTITY
 from autotune.study.ledger import Proposal
 from autotune.study.opening import open_study
@@ -29,6 +29,7 @@ from autotune.study.rows import OWNER
 from autotune.study.sql_ledger import ledger_of
 from autotune.study.storage import open_storage, study_names
 from autotune.study.strategies import PRUNERS, find_sampler
+from autotune.study.study import TuningStudy
 
 
 def test_memory_paths_urls_and_storages(tmp_path: Path) -> None:
@@ -167,22 +168,12 @@ def test_names_of_studies_are_sorted(tmp_path: Path) -> None:
 # ---- several processes at once ----
 
 
-def join(storage: str, name: str, barrier: Any, results: Any) -> None:
+def join(storage: str, barrier: Any, results: Any) -> None:
     """Open a storage and a study at the same moment as others do; send what came of it, or print where it hangs."""
     faulthandler.dump_traceback_later(50, exit=True, file=sys.__stderr__)
     try:
         barrier.wait(120)
-        study = open_study(
-            open_storage(storage),
-            name,
-            space=autotune.Space({"linear": {"C": autotune.Float(0.1, 1.0)}}),
-            sampler=find_sampler("random"),
-            pruner=PRUNERS["none"],
-            maximize=True,
-            identity={"table": "1"},
-            seed=3,
-            versions={},
-        )
+        study = opened(storage, "1")
         results.put(f"{study.optuna._study_id} {study.optuna.user_attrs[IDENTITY]}")
     except BaseException as error:
         results.put(f"{type(error).__name__}: {error}")
@@ -193,7 +184,7 @@ def joined_by_four(storage: str) -> set[str]:
     context = multiprocessing.get_context("forkserver")  # of a process without the threads of other tests
     context.set_forkserver_preload(["autotune.study.opening"])
     barrier, results = context.Barrier(4), context.Queue()
-    processes = [context.Process(target=join, args=(storage, "study", barrier, results)) for _ in range(4)]
+    processes = [context.Process(target=join, args=(storage, barrier, results)) for _ in range(4)]
     for process in processes:
         process.start()
     found = {results.get(timeout=120) for _ in processes}
@@ -206,6 +197,56 @@ def test_processes_create_one_file_and_one_study_at_once(tmp_path: Path) -> None
     for attempt in range(3):
         assert joined_by_four(str(tmp_path / f"{attempt}.db")) == {"1 {'table': '1'}"}
         assert not (tmp_path / f"{attempt}.db.creating").exists()
+
+
+def opened(storage: Any, table: str) -> TuningStudy:
+    """Create or join a study of a table."""
+    return open_study(
+        open_storage(storage),
+        "study",
+        space=autotune.Space({"linear": {"C": autotune.Float(0.1, 1.0)}}),
+        sampler=find_sampler("random"),
+        pruner=PRUNERS["none"],
+        maximize=True,
+        identity={"table": table},
+        seed=3,
+        versions={},
+    )
+
+
+def while_its_creator_stands_still(monkeypatch: pytest.MonkeyPatch, then: Callable[[], Any]) -> None:
+    """Have something happen when the next study is created, and not described yet."""
+    create = optuna.create_study
+
+    def creating(**words: Any) -> optuna.Study:
+        monkeypatch.setattr(optuna, "create_study", create)
+        study = create(**words)
+        then()
+        return study
+
+    monkeypatch.setattr(optuna, "create_study", creating)
+    monkeypatch.setattr("autotune.study.identity.DESCRIBED_WITHIN_SECONDS", 0.1)
+
+
+@pytest.mark.parametrize("name", ["memory", "s.db", "s.journal"])
+def test_a_creator_that_stands_still_joins_what_another_has_described(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    storage = optuna.storages.InMemoryStorage() if name == "memory" else tmp_path / name
+    while_its_creator_stands_still(monkeypatch, lambda: opened(storage, "2"))
+    with pytest.raises(StudyMismatchError, match="another table \\(table: '2' then, '1' now\\)"):
+        opened(storage, "1")
+    assert opened(storage, "2").optuna.user_attrs[IDENTITY] == {"table": "2"}
+
+
+def test_a_study_that_was_created_though_the_answer_was_lost_is_described(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose() -> None:
+        raise sqlalchemy.exc.OperationalError("INSERT INTO studies", {}, Exception("the connection was lost"))
+
+    while_its_creator_stands_still(monkeypatch, lose)
+    assert opened(tmp_path / "s.db", "1").optuna.user_attrs[IDENTITY] == {"table": "1"}
 
 
 # ---- servers ----
@@ -242,31 +283,37 @@ def test_a_study_on_a_server(server: str) -> None:
     assert [record.score for record in here.records] == [record.score for record in first.records]
 
 
-def test_a_connection_that_is_lost_while_trials_are_read_is_made_again(
-    server: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    killer, n_reads = create_engine(server, isolation_level="AUTOCOMMIT"), count()
-    study = optuna.create_study(storage=open_storage(server))
-    there, here = ledger_of(study, print), ledger_of(study, print)
-    assert there.claim(lambda number: Proposal({}, {}), None) == 0
+@contextmanager
+def losing_the_connection_at(step: str, server: str) -> Iterator[list[int]]:
+    """Have the server end a connection that is about to do a step, the first time; give the connections it ended."""
+    killer, killed = create_engine(server, isolation_level="AUTOCOMMIT"), []
 
     def kill(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        if statement.startswith("SELECT trial_params") and next(n_reads) == 0:
-            ours = connection.connection.dbapi_connection
-            is_postgres = server.startswith("postgresql")
-            end = f"SELECT pg_terminate_backend({ours.info.backend_pid})" if is_postgres else f"KILL {ours.thread_id()}"
+        if statement.startswith(step) and not killed:
+            raw = connection.connection.dbapi_connection
+            is_postgres = server.startswith("postgres")
+            killed.append(raw.info.backend_pid if is_postgres else raw.thread_id())
             with killer.connect() as other:
-                other.execute(text(end))
+                other.execute(text(f"SELECT pg_terminate_backend({killed[0]})" if is_postgres else f"KILL {killed[0]}"))
 
     event.listen(Engine, "before_cursor_execute", kill)
     try:
-        assert [row.number for row in here.news()] == [0]
+        yield killed
     finally:
         event.remove(Engine, "before_cursor_execute", kill)
         killer.dispose()
-    assert next(n_reads) > 1
+
+
+def test_a_connection_that_is_lost_while_trials_are_read_is_made_again(
+    server: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    study = optuna.create_study(storage=open_storage(server))
+    there, here = ledger_of(study, print), ledger_of(study, print)
+    assert there.claim(lambda number: Proposal({}, {}), None) == 0
+    with losing_the_connection_at("SELECT trial_params", server) as killed:
+        assert [row.number for row in here.news()] == [0]
     said = capfd.readouterr()
-    assert "the connection was lost" in said.out and "Falling back" not in said.err
+    assert killed and "the connection was lost" in said.out and "Falling back" not in said.err
 
 
 @pytest.mark.parametrize("hours", [-5, 5])
@@ -283,6 +330,23 @@ def test_leases_do_not_depend_on_the_time_zone_of_a_session(server: str, hours: 
     row = here.trials[0]
     here._storage.set_trial_user_attr(row._trial_id, OWNER, f"not-{socket.gethostname()}/1/1")
     assert not other.adopt(0), "its lease has just begun"
+
+
+@pytest.mark.parametrize("step", ["INSERT INTO studies", "SELECT studies", "INSERT INTO study_user_attributes"])
+def test_a_connection_that_is_lost_before_the_search_is_made_again(step: str, server: str) -> None:
+    words: dict[str, Any] = {"storage": server, "study_name": step, "n_trials": 2}
+    with losing_the_connection_at(step, server) as killed:
+        found = autotune.optimize(lambda params: params["x"], {"x": autotune.Float(0, 1)}, **words)
+    assert killed and len(found.records) == 2
+
+
+def test_a_creator_that_stands_still_on_a_server_joins_what_another_has_described(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    while_its_creator_stands_still(monkeypatch, lambda: opened(server, "2"))
+    with pytest.raises(StudyMismatchError, match="another table"):
+        opened(server, "1")
+    assert opened(server, "2").optuna.user_attrs[IDENTITY] == {"table": "2"}
 
 
 def test_a_url_that_names_no_driver_gets_one_that_is_installed(server: str) -> None:
