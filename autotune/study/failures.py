@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import optuna
@@ -20,6 +22,8 @@ CONFLICTS = ("40001", "40P01", 1020, 1205, 1213)
 MADE_MEANWHILE = ("42P07", "42710", "23505", 1050, 1061, 1062)
 """What they say when another process made a table, or its first row, since it was looked whether it is there."""
 
+_UNSAID: ContextVar[bool] = ContextVar("unsaid", default=False)
+
 DELETED = "the study was deleted while it was worked at"
 
 
@@ -34,6 +38,21 @@ def kinds_of_failure() -> tuple[type[Exception], ...]:
     grpc: Any = sys.modules.get("grpc")
     proxies = (grpc.RpcError,) if grpc else ()
     return (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, OSError, *proxies)
+
+
+@contextmanager
+def unsaid() -> Iterator[None]:
+    """Have Optuna's storage not say, in SQL, that a connection is lost while this thread reads from it."""
+    logging.getLogger("optuna.storages._rdb.storage").addFilter(_is_said)
+    token = _UNSAID.set(True)
+    try:
+        yield
+    finally:
+        _UNSAID.reset(token)
+
+
+def _is_said(record: logging.LogRecord) -> bool:
+    return not _UNSAID.get()
 
 
 @contextmanager

@@ -21,8 +21,8 @@ from optuna.distributions import distribution_to_json
 from optuna.trial import FrozenTrial, TrialState
 
 from autotune.study.databases import database_of
+from autotune.study.failures import unsaid
 from autotune.study.ledger import BEAT_SECONDS, LEASE_SECONDS, Ending, Ledger, PlainLedger, Proposal, Propose
-from autotune.study.mirror import quiet_optuna
 from autotune.study.owner import is_dead, is_of_this_host, this_owner
 from autotune.study.patience import Patience
 from autotune.study.rows import OWNER
@@ -77,7 +77,7 @@ class SqlLedger:
 
     def news(self) -> Sequence[FrozenTrial]:
         """Return the rows that are new or may have changed since the last call, by number; not those held here."""
-        with quiet_optuna(optuna.logging.ERROR):  # of a connection that is lost while it reads
+        with unsaid():
             rows = self.patiently(lambda: self._storage._get_trials(self._study_id, None, set(self._open), self._last))
         held = set(self._held.values())
         for row in rows:
