@@ -26,8 +26,8 @@ P = ParamSpec("P")
 OUTAGE_SECONDS = 600.0
 """How long a database may be away before the run ends."""
 
-COMMAND_SECONDS = 60.0
-"""How long what is done before a search, or by a command, waits: a server gives up waiting for a lock after 50 s."""
+COMMAND_SECONDS = 10.0
+"""How long what is done before a search, or by a command, is tried again: nobody is told that it waits."""
 
 LEAST_SECONDS = 1.0
 """How long a step is tried in any case: what is told at the very deadline may have to wait for others."""
