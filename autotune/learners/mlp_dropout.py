@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from autotune.learners.mlp_layers import Room
+from autotune.learners.mlp_layers import ACTIVATIONS, Room
 
-STRIP, STRETCHES = 4, 32
+STRIP, STRETCHES = 2, 16
 """How many times as many factors as a layer's step of dropout needs are drawn at once, and how often some are taken."""
 
 GOLDEN_RATIO = 0.618033988749895
@@ -42,6 +42,11 @@ class Strip:
     fill : callable
         Draws the bits; see `random_bits`.
 
+    Attributes
+    ----------
+    factor : float
+        The factor that is not 0.
+
     Examples
     --------
     >>> strip = Strip(0.25, random_bits(0, torch.device("cpu")))
@@ -51,7 +56,8 @@ class Strip:
     """
 
     def __init__(self, share: float, fill: Callable[[Tensor], object]) -> None:
-        self._share, self._fill = share, fill
+        self._n_dropped, self._fill = round(2**16 * share), fill
+        self.factor = 2**16 / (2**16 - self._n_dropped)
         self._factors, self._n_taken = torch.empty(0), 0
 
     def take(self, n: int, like: Tensor) -> Tensor:
@@ -65,10 +71,9 @@ class Strip:
     def _drawn(self, n: int, like: Tensor) -> Tensor:
         bits = torch.empty(math.ceil(n / 4), dtype=torch.int64, device=like.device)
         self._fill(bits)
-        n_dropped = round(2**16 * self._share)
         # new memory: layers may still need stretches of the strip before for their way back
-        kept = torch.ge(bits.view(torch.int16)[:n], n_dropped - 2**15, out=like.new_empty(n))
-        return kept.mul_(2**16 / (2**16 - n_dropped))
+        kept = torch.ge(bits.view(torch.int16)[:n], self._n_dropped - 2**15, out=like.new_empty(n))
+        return kept.mul_(self.factor)
 
 
 @dataclass(slots=True)
@@ -95,3 +100,32 @@ class Dropout:
         """Map (F, n, d) to as much, in its own memory."""
         assert self._factors is not None
         return gradient.mul_(self._factors)
+
+
+@dataclass(slots=True)
+class DroppedRelu:
+    """A relu and dropout after it, in place: what is left says where both let the gradient through.
+
+    On the way back the factor itself is left out: `Linear.back_scale` of the layer after it is to have it.
+
+    Examples
+    --------
+    >>> layer = DroppedRelu(Strip(0.5, random_bits(0, torch.device("cpu"))), Room(by_row=False))
+    >>> values = torch.ones(1, 10_000, 8)
+    >>> layer.forward(values, [10_000]).unique().tolist(), layer.backward(torch.ones_like(values)).unique().tolist()
+    ([0.0, 2.0], [0.0, 1.0])
+    """
+
+    strip: Strip
+    lies: Room
+    _kept: Tensor | None = None
+
+    def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
+        """Map (F, n, d) to as much, in its own memory."""
+        self._kept = x.relu_().mul_(self.lies.as_it_lies(self.strip.take(x.numel(), x), x.shape))
+        return self._kept
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        """Map (F, n, d) to as much, in its own memory, but for the factor."""
+        assert self._kept is not None
+        return ACTIVATIONS["relu"].backward(gradient, self._kept)

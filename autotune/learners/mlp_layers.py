@@ -48,7 +48,7 @@ class Room:
         if n not in self._parts:
             if self._whole is None or self._whole.shape[1] < n:
                 first, second = (n, n_folds) if self._by_row else (n_folds, n)
-                whole = x.new_empty(first, second, d if width is None else width)
+                whole = x.new_zeros(first, second, d if width is None else width)  # MPS reads what `beta=0` leaves out
                 self._whole = whole.transpose(0, 1) if self._by_row else whole
                 self._parts.clear()
             self._parts[n] = self._whole[:, :n]
@@ -80,7 +80,8 @@ class Linear:
 
     Before a batch normalization there is no bias: it would be taken out again, and moved by what rounding leaves of it.
     The first layer of a network without embeddings has nothing to send its gradient to: ``is_first``. The values of an
-    output of the last one lie together, which is faster where outputs are few: ``is_last``.
+    output of the last one lie together, which is faster where outputs are few: ``is_last``. What the layer before it
+    leaves to be multiplied on the way back is in ``back_scale``: in a product it costs nothing.
     """
 
     weight: Tensor
@@ -91,6 +92,7 @@ class Linear:
     dx: Room
     is_first: bool = False
     is_last: bool = False
+    back_scale: float = 1.0
     _x: Tensor | None = None
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
@@ -111,7 +113,10 @@ class Linear:
             torch.sum(gradient, dim=1, out=self.bias_gradient)
         if self.is_first:
             return gradient
-        return torch.bmm(gradient, self.weight, out=self.dx.like(self._x))
+        dx = self.dx.like(self._x)
+        if self.back_scale == 1.0:
+            return torch.bmm(gradient, self.weight, out=dx)
+        return torch.baddbmm(dx, gradient, self.weight, beta=0, alpha=self.back_scale, out=dx)
 
 
 @dataclass(slots=True)

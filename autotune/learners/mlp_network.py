@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  the field's name for it
 from torch import Tensor
 
-from autotune.learners.mlp_dropout import Dropout, Strip
+from autotune.learners.mlp_dropout import Dropout, DroppedRelu, Strip
 from autotune.learners.mlp_layers import (
     ACTIVATIONS,
     EPSILON,
@@ -131,12 +131,15 @@ class Networks:
     def _made(self, drop: Callable[[Tensor], object], single_rows: bool) -> Iterator[Layer]:
         params, last = self.params, len(self.widths) - 2
         by_row, strip = params.normalization == "batch", Strip(params.dropout, drop)
+        in_one, back = params.activation == "relu" and params.dropout > 0, (Room(by_row), Room(by_row))
         for place, (n_in, n_out) in enumerate(zip(self.widths[:-1], self.widths[1:], strict=True)):
             has_bias = place == last or params.normalization != "batch"
             weight, of_weight = self._decaying.take(n_out, n_in)
             bias, of_bias = self._others.take(n_out) if has_bias else (None, None)
             ends = {"is_first": place == 0 and not self.n_codes, "is_last": place == last}
-            yield Linear(weight, of_weight, bias, of_bias, Room(by_row), Room(by_row), **ends)
+            dx = back[place % 2] if place else Room(by_row)  # what the layer after it sent back may be read meanwhile
+            left = strip.factor if in_one and place else 1.0
+            yield Linear(weight, of_weight, bias, of_bias, Room(by_row), dx, **ends, back_scale=left)
             if place == last:
                 return
             if params.normalization != "none":
@@ -147,9 +150,12 @@ class Networks:
                     yield LayerNorm(*parts)
                 else:
                     yield BatchNorm(*parts, torch.zeros_like(scale), torch.ones_like(scale), frozen=single_rows)
-            yield Activation(params.activation, Room(by_row))
-            if params.dropout > 0:
-                yield Dropout(strip, Room(by_row))
+            if in_one:
+                yield DroppedRelu(strip, Room(by_row))
+            else:
+                yield Activation(params.activation, Room(by_row))
+                if params.dropout > 0:
+                    yield Dropout(strip, Room(by_row))
 
     def _draw(self, draws: Sequence[torch.Generator]) -> None:
         """Draw the weights and biases of each fold as if it were alone, as widely as ``torch.nn.Linear`` does.

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from autotune.learners.features import NetworkFeatures
 from autotune.learners.mlp_dropout import random_bits
-from autotune.learners.mlp_losses import losses_with_gradients
+from autotune.learners.mlp_losses import gradient_of_loss
 from autotune.learners.mlp_network import Networks, Perceptrons, Shape
 from autotune.learners.torch_optimizers import Optimizer
 from autotune.learners.torch_training import (
@@ -38,8 +38,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ROWS_TOGETHER = 1024
-"""Rows of each member that are brought together, or predicted, at a time."""
+CELLS_TOGETHER = 2**22
+"""Cells of all members' inputs and answers that are brought together at a time. That is a whole epoch of a small table:
+rows that are looked up between steps come from slower memory, and what the steps need goes there meanwhile."""
+
+ROWS_PREDICTED = 1024
+"""Rows of each member that are predicted at a time."""
 
 SPARE_ROWS = 1.1
 """How many times as many rows one of two folds side by side may have: what is filled up is computed in vain."""
@@ -84,7 +88,7 @@ class CohortTraining:
         Raises
         ------
         FloatingPointError
-            When a loss is not finite.
+            When an output is not finite, or its square.
         """
         for group in self.groups:
             group.run_epoch()
@@ -131,7 +135,7 @@ class GroupTraining:
     def __init__(self, members: Sequence[Member], params: MLPParams, seeds: Sequence[int], like: Tensor) -> None:
         self.members, self.params = members, params
         self.targets = [Target.fit(member) for member in members]
-        self.loss = losses_with_gradients(members[0].problem, params)
+        self.gradient = gradient_of_loss(members[0].problem, params)
         self.epochs_done = 0
         self.draws = [torch.Generator().manual_seed(seed % 2**63) for seed in seeds]
         fitted = [training_tensors(member) for member in members]
@@ -154,50 +158,62 @@ class GroupTraining:
         self.answers = [answers.to(like) if answers.is_floating_point() else answers for answers in encoded]
         self.weights = [row_weights(member, params).to(like) for member in members]
         self.batches = Batches([len(member.y) for member in members], params.batch_size, like)
-        self.room = self.networks.room_for_inputs(max(ROWS_TOGETHER, self.batches.places.shape[2]))
+        n_batches, n = self.batches.places.shape[1:]
+        cells_a_batch = n * len(members) * (self.networks.n_numeric + self.networks.n_codes + self.networks.widths[-1])
+        self.together = min(max(CELLS_TOGETHER // cells_a_batch, 1), n_batches)
+        self.room = self.networks.room_for_inputs(max(self.together * n, ROWS_PREDICTED))
 
     def run_epoch(self) -> None:
-        """Go once through each member's rows in a new order; FloatingPointError if a loss is not finite."""
-        batches, n_steps = self.batches, len(self.batches.sizes)
-        orders = [
-            torch.randperm(len(member.y), generator=draws)
-            for member, draws in zip(self.members, self.draws, strict=True)
-        ]
-        rows = [order.to(batches.places.device)[places] for order, places in zip(orders, batches.places, strict=True)]
-        answers = torch.stack([each[own] for each, own in zip(self.answers, rows, strict=True)], dim=1)
-        weights = torch.stack([each[own] for each, own in zip(self.weights, rows, strict=True)], dim=1)
-        weights *= batches.shares
-        total = weights.new_zeros(())
-        for step, (sizes, (numbers, codes)) in enumerate(zip(batches.sizes, self._gathered(rows), strict=True)):
-            n = max(sizes)
-            outputs = self.networks.forward(numbers[:, :n], codes[:, :n], sizes)
-            loss, gradient = self.loss(outputs, answers[step, :, :n], weights[step, :, :n])
-            total += loss
-            self.networks.backward(gradient)
+        """Go once through each member's rows in a new order; FloatingPointError if an output overflows."""
+        n_steps, size = len(self.batches.sizes), self.networks.decaying.new_zeros(())
+        for step, (sizes, (numbers, codes, wanted, weights)) in enumerate(
+            zip(self.batches.sizes, self._gathered(), strict=True)
+        ):
+            outputs = self.networks.forward(numbers, codes, sizes)
+            size += torch.linalg.vector_norm(outputs)
+            self.networks.backward(self.gradient.of(outputs, wanted, weights))
             self._clip()
             progress = (self.epochs_done + (step + 0.5) / n_steps) / self.params.epochs
             self.optimizer.step(self.params.learning_rate * rate_factor(self.params, progress))
         self.epochs_done += 1
-        if not math.isfinite(float(total)):
-            raise FloatingPointError(f"loss is not finite at epoch {self.epochs_done}")
+        if not math.isfinite(float(size)):
+            raise FloatingPointError(f"outputs are not finite at epoch {self.epochs_done}")
 
-    def _gathered(self, rows: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the numbers (F, n, p) and codes (F, n, q) of each batch, from rows (n_batches, n) of each member.
+    def _gathered(self) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """Yield each batch: numbers (F, n, p), codes (F, n, q), what is wanted (F, …, n) and weights (F, n)."""
+        n = self.batches.places.shape[2]
+        orders = [
+            torch.randperm(len(member.y), generator=draws)
+            for member, draws in zip(self.members, self.draws, strict=True)
+        ]
+        rows = [
+            order.to(places.device)[places].split(self.together)
+            for order, places in zip(orders, self.batches.places, strict=True)
+        ]
+        sizes = iter(self.batches.sizes)
+        for shares, *some in zip(self.batches.shares.split(self.together, dim=1), *rows, strict=True):
+            places = [own.flatten() for own in some]
+            self._bring(places)
+            answers = torch.stack([each[own] for each, own in zip(self.answers, places, strict=True)])
+            weights = torch.stack([each[own] for each, own in zip(self.weights, places, strict=True)])
+            weights *= shares.flatten(1)
+            wanted = self.gradient.prepared(answers, weights)
+            for start in range(0, len(places[0]), n):
+                rows_of_batch = slice(start, start + max(next(sizes)))
+                numbers, codes = (room[:, rows_of_batch] for room in self.room)
+                yield numbers, codes, wanted[..., rows_of_batch], weights[:, rows_of_batch]
 
-        As many batches are brought together at a time as there is room for.
-        """
-        n = rows[0].shape[1]
-        for some in zip(*(own.split(self.room[0].shape[1] // n) for own in rows), strict=True):
-            for fold, (own, inputs) in enumerate(zip(some, self.inputs, strict=True)):
-                for whole, room in zip(inputs, self.room, strict=True):
-                    part = room[fold, : own.numel()]
-                    if whole.shape[1] == part.shape[1]:
-                        torch.index_select(whole, 0, own.flatten(), out=part)
-                    else:  # the columns that only other members have stay zeros
-                        part[:, : whole.shape[1]] = whole.index_select(0, own.flatten())
-            for batch in range(len(some[0])):
-                numbers, codes = (room[:, batch * n : (batch + 1) * n] for room in self.room)
-                yield numbers, codes
+    def _bring(self, places: Sequence[Tensor]) -> None:
+        """Copy these rows of each member to where there is room for them."""
+        for whole_of_folds, room in zip(zip(*self.inputs, strict=True), self.room, strict=True):
+            if not room.shape[2]:
+                continue
+            for own, whole, of_fold in zip(places, whole_of_folds, room, strict=True):
+                part = of_fold[: len(own)]
+                if whole.shape[1] == part.shape[1]:
+                    torch.index_select(whole, 0, own, out=part)
+                else:  # the columns that only other members have stay zeros
+                    part[:, : whole.shape[1]] = whole.index_select(0, own)
 
     def _clip(self) -> None:
         """Shorten the gradient of each member that is longer than allowed."""
@@ -224,8 +240,8 @@ class GroupTraining:
         """Yield the outputs (F, n, n_outputs) of some rows of each member at a time; of any where one has no more."""
         frozen = self.networks.frozen()
         longest = max(len(numbers) for numbers, _ in inputs)
-        for start in range(0, longest, ROWS_TOGETHER):
-            n = min(ROWS_TOGETHER, longest - start)
+        for start in range(0, longest, ROWS_PREDICTED):
+            n = min(ROWS_PREDICTED, longest - start)
             for fold, own in enumerate(inputs):
                 for whole, part in zip(own, self.room, strict=True):
                     rows = whole[start : start + n]
@@ -251,7 +267,7 @@ class Batches:
         The rows of each member, for each batch.
     places : Tensor, shape (F, n_batches, n)
         Where they stand in the member's order; 0 for what fills up.
-    shares : Tensor, shape (n_batches, F, n)
+    shares : Tensor, shape (F, n_batches, n)
         What each of them is of its member's batch; 0 for what fills up.
 
     Examples
@@ -266,11 +282,11 @@ class Batches:
         self.sizes = list(zip(*([len(batch) for batch in own] for own in parts), strict=True))
         longest = max(map(max, self.sizes))
         places = torch.zeros(len(n_rows), n_batches, longest, dtype=torch.int64)
-        shares = torch.zeros(n_batches, len(n_rows), longest, dtype=like.dtype)
+        shares = torch.zeros(len(n_rows), n_batches, longest, dtype=like.dtype)
         for fold, own in enumerate(parts):
             for step, batch in enumerate(own):
                 places[fold, step, : len(batch)] = batch
-                shares[step, fold, : len(batch)] = 1 / len(batch)
+                shares[fold, step, : len(batch)] = 1 / len(batch)
         self.places, self.shares = places.to(like.device), shares.to(like.device)
 
 

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from autotune.data.task import Column, Problem, Rows, Schema, TaskKind
-from autotune.learners import mlp_params, training_params
-from autotune.learners.mlp_dropout import Dropout, Strip, random_bits
-from autotune.learners.mlp_layers import Room
+from autotune.learners import mlp_params, mlp_training, training_params
+from autotune.learners.mlp_dropout import Dropout, DroppedRelu, Strip, random_bits
+from autotune.learners.mlp_layers import Activation, Linear, Room
 from autotune.learners.mlp_params import MLPParams
 from autotune.learners.mlp_training import CohortTraining, side_by_side
 from autotune.learners.protocol import Member
@@ -230,6 +230,51 @@ def test_layers_with_one_strip_go_back_as_they_came() -> None:
         assert not torch.equal(forth[0], forth[1])
         for layer, dropped in zip(layers, forth, strict=True):
             assert torch.equal(layer.backward(torch.ones_like(x)), dropped)
+
+
+@pytest.mark.parametrize("by_row", [False, True])
+def test_a_relu_and_dropout_in_one_are_both_one_after_the_other(by_row: bool) -> None:
+    apart, together = [Strip(0.3, random_bits(7, torch.device("cpu"))) for _ in range(2)]
+    draws = torch.Generator().manual_seed(0)
+    x, gradient = (torch.randn(2, 50, 8, generator=draws) for _ in range(2))
+    weight = torch.randn(2, 4, 8, generator=draws)
+    relu, dropout = Activation("relu", Room(by_row)), Dropout(apart, Room(by_row))
+    both = DroppedRelu(together, Room(by_row))
+    for _ in range(40):
+        expected = dropout.forward(relu.forward(x.clone(), [50, 50]), [50, 50])
+        assert torch.equal(both.forward(x.clone(), [50, 50]), expected)
+        back = relu.backward(dropout.backward(gradient.clone()))
+        after = linear_after(weight, both.strip.factor)
+        after.forward(expected, [50, 50])
+        into = torch.randn(2, 50, 4, generator=draws)
+        torch.testing.assert_close(both.backward(gradient.clone()) * both.strip.factor, back)
+        torch.testing.assert_close(after.backward(into), torch.bmm(into, weight) * both.strip.factor)
+
+
+def linear_after(weight: torch.Tensor, scale: float) -> Linear:
+    room = [Room(by_row=False) for _ in range(2)]
+    return Linear(weight, torch.zeros_like(weight), None, None, *room, back_scale=scale)
+
+
+def with_dropout(training: CohortTraining, n_epochs: int) -> list[np.ndarray]:
+    for _ in range(n_epochs):
+        training.run_epoch()
+    return training.predictions()
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_how_many_rows_are_brought_together_changes_nothing(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    members = made_folds(kind, [130, 131, 129], n_categorical=1)
+    params = replace(PARAMS, dropout=0.3)
+    found = []
+    for cells in (1, 1500, 2**22):
+        monkeypatch.setattr(mlp_training, "CELLS_TOGETHER", cells)
+        training = CohortTraining(members, params, seed=SEED, device="cpu", dtype=torch.float64)
+        found.append((training.groups[0].together, with_dropout(training, 2)))
+    assert len({together for together, _ in found}) == 3
+    for _, predictions in found[1:]:
+        for one, other in zip(predictions, found[0][1], strict=True):
+            np.testing.assert_allclose(one, other, rtol=0, atol=1e-12)
 
 
 # ---- models ----
