@@ -22,6 +22,7 @@ import numpy as np
 from autotune.data.task import ALL_TASKS, Problem, Rows, TaskKind
 from autotune.errors import SettingsError
 from autotune.learners.binning import binned
+from autotune.learners.boosting import pace_of_booster, threads_for
 from autotune.learners.checks import Rule, check_parameters
 from autotune.learners.margins import centre_of, even_weight, from_margins, to_float32
 from autotune.learners.optional import INSTALL_BOOSTERS, need_package
@@ -32,15 +33,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from autotune.learners.protocol import Predictions
-
-CELLS_A_THREAD = 250_000
-"""Below this many cells of the table a second thread costs more than it brings."""
-
-FIRST_RUNG = 50 * 0.05
-"""The earliest comparison before any trial has finished: round 50 at the default learning rate."""
-
-PATIENCE = 50
-"""Rounds without a better mean score after which a curve ends."""
 
 ROUNDS_AHEAD = 10
 """A member trains this many rounds ahead, or a tenth of those done where that is more …"""
@@ -132,8 +124,8 @@ class CatBoost:
             )
 
     def pace(self, params: CatBoostParams) -> Pace:
-        """Count rounds × learning rate, so that a low rate is compared after as much learning as a high one."""
-        return Pace(worth=params.learning_rate, first_rung=FIRST_RUNG, patience=PATIENCE)
+        """Count rounds × learning rate; see `pace_of_booster`."""
+        return pace_of_booster(params.learning_rate, params.max_rounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +152,7 @@ class _Growing:
         words = {field.name: getattr(params, field.name) for field in fields(params) if field.name != "max_rounds"}
         self.words = words | {
             "loss_function": _loss(member.problem),
-            "thread_count": min(resources.threads, 1 + cells // CELLS_A_THREAD),
+            "thread_count": threads_for(cells, resources),
             "random_seed": seed % 2**31,
             "allow_const_label": True,
             "allow_writing_files": False,

@@ -11,23 +11,15 @@ import numpy as np
 
 from autotune.data.task import ALL_TASKS, Problem, Rows, TaskKind
 from autotune.learners.binning import binned
+from autotune.learners.boosting import pace_of_booster, threads_for
 from autotune.learners.checks import Rule, check_parameters
 from autotune.learners.protocol import Member, Model, Pace, Resources, Step
 
 if TYPE_CHECKING:
     from autotune.learners.protocol import Predictions
 
-CELLS_A_THREAD = 250_000
-"""Below this many cells of the table a second thread costs more than it brings."""
-
 SHARE_OF_A_FOLD = 0.8
 """Of all rows, what a fold trains on: a model of all rows gets as many threads, and takes as long as was foreseen."""
-
-FIRST_RUNG = 50 * 0.05
-"""The earliest comparison before any trial has finished: round 50 at the default learning rate."""
-
-PATIENCE = 50
-"""Rounds without a better mean score after which a curve ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +93,8 @@ class LightGBM:
                 return
 
     def pace(self, params: LightGBMParams) -> Pace:
-        """Count rounds × learning rate, so that a low rate is compared after as much learning as a high one."""
-        return Pace(worth=params.learning_rate, first_rung=FIRST_RUNG, patience=PATIENCE)
+        """Count rounds × learning rate; see `pace_of_booster`."""
+        return pace_of_booster(params.learning_rate, params.max_rounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +121,7 @@ def _booster(member: Member, params: LightGBMParams, seed: int, resources: Resou
         | {
             "metric": "none",
             "bagging_freq": 1 if params.bagging_fraction < 1 else 0,
-            "num_threads": min(resources.threads, 1 + int(cells // CELLS_A_THREAD)),
+            "num_threads": threads_for(cells, resources),
             "seed": seed % 2**31,
             "deterministic": True,
             "force_row_wise": True,

@@ -18,6 +18,7 @@ import numpy as np
 from autotune.data.task import ALL_TASKS, Problem, Rows, TaskKind
 from autotune.errors import SettingsError
 from autotune.learners.binning import binned
+from autotune.learners.boosting import pace_of_booster, threads_for
 from autotune.learners.checks import Rule, check_parameters
 from autotune.learners.margins import centre_of, even_weight, from_margins, to_float32
 from autotune.learners.optional import INSTALL_BOOSTERS, need_package
@@ -31,15 +32,6 @@ if TYPE_CHECKING:
 
 IMPORTS = ("xgboost",)
 """What training imports beside this module."""
-
-CELLS_A_THREAD = 250_000
-"""Below this many cells of the table a second thread costs more than it brings."""
-
-FIRST_RUNG = 50 * 0.05
-"""The earliest comparison before any trial has finished: round 50 at the default learning rate."""
-
-PATIENCE = 50
-"""Rounds without a better mean score after which a curve ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +113,8 @@ class XGBoost:
             )
 
     def pace(self, params: XGBoostParams) -> Pace:
-        """Count rounds × learning rate, so that a low rate is compared after as much learning as a high one."""
-        return Pace(worth=params.learning_rate, first_rung=FIRST_RUNG, patience=PATIENCE)
+        """Count rounds × learning rate; see `pace_of_booster`."""
+        return pace_of_booster(params.learning_rate, params.max_rounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +139,7 @@ class _Growing:
         import xgboost as xgb
 
         cells = member.rows.n_cells
-        threads = min(resources.threads, 1 + cells // CELLS_A_THREAD)
+        threads = threads_for(cells, resources)
         words = {field.name: getattr(params, field.name) for field in fields(params) if field.name != "max_rounds"}
         words |= _objective(member.problem) | {
             "tree_method": "hist",

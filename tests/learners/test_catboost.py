@@ -232,11 +232,6 @@ def test_binned_rows_are_kept_until_other_bins_are_asked_for() -> None:
     assert first.keys() == member.cache.keys() and list(member.cache["catboost", "binned"]) == [254, 16]
 
 
-def test_low_rates_are_compared_after_as_much_learning() -> None:
-    slow, fast = (CatBoost().pace(CatBoostParams(learning_rate=rate)) for rate in (0.01, 0.1))
-    assert fast.worth == pytest.approx(10 * slow.worth) and fast.first_rung == slow.first_rung
-
-
 @pytest.mark.parametrize(
     ("params", "says"),
     [

@@ -208,11 +208,6 @@ def test_binned_rows_are_kept_until_other_bins_are_asked_for() -> None:
     assert first.keys() == member.cache.keys() and list(member.cache["xgboost", "binned"]) == [256, 16]
 
 
-def test_low_rates_are_compared_after_as_much_learning() -> None:
-    slow, fast = (XGBoost().pace(XGBoostParams(learning_rate=rate)) for rate in (0.01, 0.1))
-    assert fast.worth == pytest.approx(10 * slow.worth) and fast.first_rung == slow.first_rung
-
-
 def test_a_device_that_it_cannot_use() -> None:
     members = made_members("binary", 1)
     np.testing.assert_array_equal(
