@@ -40,6 +40,13 @@ def kinds_of_failure() -> tuple[type[Exception], ...]:
     return (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError, OSError, *proxies)
 
 
+def kinds_of_deletion() -> tuple[type[Exception], ...]:
+    """Return the errors by which it shows that a study is gone."""
+    import sqlalchemy.exc
+
+    return (sqlalchemy.exc.NoResultFound, KeyError)
+
+
 @contextmanager
 def unsaid() -> Iterator[None]:
     """Have Optuna's storage not say, in SQL, that a connection is lost while this thread reads from it."""

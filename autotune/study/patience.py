@@ -13,6 +13,7 @@ from autotune.study.failures import (
     DELETED,
     OutOfTimeError,
     is_conflict,
+    kinds_of_deletion,
     kinds_of_failure,
     may_pass,
     reason_of,
@@ -67,13 +68,11 @@ class Patience:
         StorageLostError
             When it fails for good.
         """
-        import sqlalchemy.exc
-
         started, pause, told = time.time(), 0.1, False
         while True:
             try:
                 done = self._try(step)
-            except (sqlalchemy.exc.NoResultFound, KeyError):
+            except kinds_of_deletion():
                 raise StorageError(DELETED) from None
             except kinds_of_failure() as error:
                 self._check(error, started)
@@ -95,11 +94,9 @@ class Patience:
         StorageLostError
             When it fails for good.
         """
-        import sqlalchemy.exc
-
         try:
             self._try(step)
-        except (sqlalchemy.exc.NoResultFound, KeyError):
+        except kinds_of_deletion():
             raise StorageError(DELETED) from None
         except kinds_of_failure() as error:
             if may_pass(error):
