@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import importlib.machinery
 import importlib.util
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Any
 
 from autotune.errors import SettingsError
@@ -87,20 +88,27 @@ def made(model: type[Any], where: str) -> Any:
         ) from None
 
 
+class _Fresh(importlib.machinery.SourceFileLoader):
+    """Runs a file as it is now: kept bytecode may be that of an edit before, in the same second and as long."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        """Compile the file."""
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _load_file(source: str, where: str) -> ModuleType:
     """Run a file as a module of a name of its own, which pickles by value."""
     path = Path(source).expanduser().resolve()
     if not path.is_file():
         raise SettingsError(f"there is no file {source!r}", where)
     name = f"{path.stem}_{hashlib.blake2b(str(path).encode(), digest_size=4).hexdigest()}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise SettingsError(f"{source!r} is no Python file", where)
-    module = importlib.util.module_from_spec(spec)
+    loader = _Fresh(name, str(path))
+    module = importlib.util.module_from_spec(importlib.machinery.ModuleSpec(name, loader, origin=str(path)))
+    module.__file__ = str(path)
     sys.modules[name] = module  # as dataclasses and pickle want it
     try:
         with _importing_from(path.parent):
-            spec.loader.exec_module(module)
+            loader.exec_module(module)
     except BaseException:
         del sys.modules[name]
         raise
