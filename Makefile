@@ -1,3 +1,6 @@
+# As in anybody's shell: these two hide what buffers and kept bytecode do.
+unexport PYTHONUNBUFFERED PYTHONDONTWRITEBYTECODE
+
 # Two commands: make demo, make test. Both need Python 3.11 or newer, pip and make, and nothing else.
 PYTHON ?= python3
 BIN := .venv/bin

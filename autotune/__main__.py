@@ -1,6 +1,16 @@
-"""``python -m autotune`` is ``tune``, for where another package's script has that name."""
+"""The program: ``tune``, or ``python -m autotune`` for where another package's script has that name."""
 
 from autotune.cli import main
+from autotune.shell import leave
+
+
+def run() -> None:
+    """Run a command, and end the process with its exit code."""
+    try:
+        main(prog_name="tune")
+    except SystemExit as end:
+        leave(end)
+
 
 if __name__ == "__main__":
-    main(prog_name="tune")
+    run()

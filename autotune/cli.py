@@ -6,6 +6,7 @@ or its input was wrong, 130 when it was interrupted. Nothing heavy is imported b
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -64,6 +65,11 @@ class _Tune(click.Group):
             click.echo(f"error: {error}", err=True)
             failed = isinstance(error, StudyError | PlugInError) and type(error) is not StorageError
             context.exit(FAILED if failed else WRONG)
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            click.echo(f"error: {error.strerror}: {error.filename or 'where this was to be printed'}", err=True)
+            context.exit(FAILED)
         except _failures_of_storages() as error:
             from autotune.study.failures import unusable
 

@@ -46,9 +46,7 @@ def start(*arguments: str, cwd: Path, **words: Any) -> subprocess.Popen[str]:
         cwd=cwd,
         env=environment,
         text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        **words,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **words},
     )
 
 
@@ -90,6 +88,50 @@ def test_help_starts_without_anything_heavy(tmp_path: Path) -> None:
     out, err = start("-c", code, cwd=tmp_path).communicate()
     assert "leaderboard" in out
     assert err == "set()\n"
+
+
+LEAVING = """
+import atexit, sys, threading, time
+from autotune.shell import leave
+atexit.register(print, "registered")
+{body}
+print("said", end="")
+leave(SystemExit(3))
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "out"),
+    [
+        ("import sklearn", "saidregistered\n"),
+        ("", "saidregistered\n"),
+        (
+            "import sklearn; threading.Thread(target=lambda: (time.sleep(1), print('late'))).start()",
+            "saidlate\nregistered\n",
+        ),
+    ],
+)
+def test_the_program_ends_with_its_code_after_all_that_is_registered(body: str, out: str, tmp_path: Path) -> None:
+    process = start("-c", LEAVING.format(body=body), cwd=tmp_path)
+    assert (process.communicate(), process.returncode) == ((out, ""), 3)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_a_full_disk_under_stdout_is_said_in_a_line(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        process = start("-m", "autotune", "spaces", cwd=tmp_path, stdout=full)
+        _, err = process.communicate()
+    assert (err, process.returncode) == ("error: No space left on device: where this was to be printed\n", 1)
+
+
+def test_a_study_in_memory_imports_no_database(tmp_path: Path) -> None:
+    code = (
+        "import sys, autotune; from sklearn.datasets import load_wine; frame = load_wine(as_frame=True).frame;"
+        "autotune.tune(frame, target='target', space='linear', n_trials=2, random_state=0, n_jobs=1);"
+        "print('sqlalchemy' in sys.modules, file=sys.stderr)"
+    )
+    _, err = start("-c", code, cwd=tmp_path).communicate()
+    assert err.splitlines()[-1] == "False"
 
 
 def test_every_setting_is_an_option_with_its_help_and_default() -> None:
@@ -422,7 +464,7 @@ def test_an_interrupted_run_keeps_its_trials_and_ends_with_130(
             assert time.monotonic() < deadline
         process.send_signal(blow)
     _, err = process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == 130, err
     assert "the study in autotune.db keeps every finished trial" in err
     assert err.endswith("interrupted\n")
     board = json.loads(tune("leaderboard", "--storage", str(tmp_path / "autotune.db"), "--json").stdout)
