@@ -6,7 +6,9 @@ First each table's configurations (the default, the space's starts, and random o
 and their scores at all rungs are written to the folder of --output; curves that are there already are used again. Then
 studies of that many trials are replayed: default and starts first, and then the random ones in an order of each replay.
 Shares are of what the same trials cost unpruned; regret is how much worse the best score is than the best of all that
-were in the replay; reached says in which part of the replays that is within .5 %. Some 25 CPU minutes, most for curves.
+were in the replay; reached says in which part of the replays that is within .5 %. With --costs the replays go on until
+they have cost as much as that many average configurations, the default first and all others in any order, and regret is
+beside the best of all. Some 25 CPU minutes, most for curves.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,24 +60,21 @@ def main() -> None:
     parser.add_argument("--tables", nargs="+", default=list(TABLES))
     parser.add_argument("--configurations", type=int, default=30, help="how many are recorded a table")
     parser.add_argument("--trials", type=int, nargs="+", default=[12, 20, 30], help="of a replayed study")
+    parser.add_argument("--costs", type=float, nargs="*", default=[], help="compare at equal cost instead")
     parser.add_argument("--replays", type=int, default=20, help="of each study")
     parser.add_argument("--output", type=Path, default=Path("benchmark-results"))
     arguments = parser.parse_args()
     facts = machine() | {"command": " ".join(["python", *sys.argv])}
     curves = {name: recorded(name, arguments) for name in arguments.tables}
-    rows = [
-        measured(curves, rule, n_trials, arguments.replays) | {"rule": rule, "trials": n_trials}
-        for n_trials in arguments.trials
-        for rule in RULES
-    ]
-    head = ("trials", "rule", "share of the cost", "regret", "reached")
+    found = at_equal_cost(curves, arguments) if arguments.costs else at_equal_trials(curves, arguments)
+    head = (found[0]["of"], "rule", "share of the cost", "regret", "reached")
     body = [
-        (str(row["trials"]), row["rule"], f"{row['cost']:.2f}", f"{row['regret']:.2%}", f"{row['reached']:.0%}")
-        for row in rows
+        (f"{row['size']:g}", row["rule"], f"{row['cost']:.2f}", f"{row['regret']:.2%}", f"{row['reached']:.0%}")
+        for row in found
     ]
     lines = table(head, body)
     print("\n".join(lines))
-    write(arguments.output, f"pruning-{arguments.learner}", facts, rows, lines)
+    write(arguments.output, f"pruning-{arguments.learner}", facts, found, lines)
 
 
 @dataclass(frozen=True)
@@ -124,24 +123,61 @@ def record(name: str, learner: str, n_configurations: int) -> Iterator[Curve]:
         print(f"{name} {number}: {evaluation.score:.5g} after {cost:.1f} s", flush=True)
 
 
-def measured(curves: dict[str, list[Curve]], rule: str, n_trials: int, n_replays: int) -> dict[str, Any]:
+def at_equal_trials(curves: dict[str, list[Curve]], arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return a row for each number of trials and each rule: default and starts first, then the random ones."""
+    return [
+        {"of": "trials", "size": size, "rule": rule}
+        | measured(curves, arguments.replays, lambda trials, rule=rule, size=size: outcome(trials[:size], rule))
+        for size in arguments.trials
+        for rule in RULES
+    ]
+
+
+def at_equal_cost(curves: dict[str, list[Curve]], arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """Return a row for each cost and each rule; a replay that runs out of configurations has cost less."""
+    return [
+        {"of": "cost", "size": size, "rule": rule}
+        | measured(
+            curves,
+            arguments.replays,
+            lambda trials, rule=rule, size=size: outcome(trials, rule, size),
+            in_any_order=True,
+        )
+        for size in arguments.costs
+        for rule in RULES
+    ]
+
+
+def outcome(trials: Sequence[Curve], rule: str, most: float = math.inf) -> tuple[float, float]:
+    """Return the share of the whole cost, and how much worse the best is than the best of all."""
+    average = statistics.mean(curve.cost for curve in trials)
+    cost, best = replayed(trials, find_pruner(RULES[rule]), most * average)
+    least = min(curve.score for curve in trials)
+    return cost / (average * len(trials)), (best - least) / abs(least)
+
+
+def measured(
+    curves: dict[str, list[Curve]],
+    n_replays: int,
+    replay: Callable[[Sequence[Curve]], tuple[float, float]],
+    *,
+    in_any_order: bool = False,
+) -> dict[str, Any]:
     """Return the means over tables and replays."""
     found = []
     for of_table in curves.values():
         for number in range(n_replays):
-            rest = [curve for curve in of_table if not curve.first]
+            n_first = 1 if in_any_order else sum(curve.first for curve in of_table)
+            rest = of_table[n_first:]
             random.Random(number).shuffle(rest)
-            trials = ([curve for curve in of_table if curve.first] + rest)[:n_trials]
-            cost, best = replayed(trials, find_pruner(RULES[rule]))
-            least = min(curve.score for curve in trials)
-            regret = (best - least) / abs(least)
-            found.append((cost / sum(curve.cost for curve in trials), regret, regret <= WITHIN))
+            cost, regret = replay([*of_table[:n_first], *rest])
+            found.append((cost, min(regret, 1.0), regret <= WITHIN))
     cost, regret, reached = (statistics.mean(values) for values in zip(*found, strict=True))
     return {"cost": cost, "regret": regret, "reached": reached}
 
 
-def replayed(trials: Sequence[Curve], pruner: Pruner) -> tuple[float, float]:
-    """Return the seconds of a study and its best loss."""
+def replayed(trials: Sequence[Curve], pruner: Pruner, most: float) -> tuple[float, float]:
+    """Return the seconds of a study, which are no more than some, and its best loss."""
     rungs, cost, best = Rungs(pruner, maximize=False), 0.0, math.inf
     for number, curve in enumerate(trials):
         seen: dict[int, float] = {}
@@ -154,6 +190,8 @@ def replayed(trials: Sequence[Curve], pruner: Pruner) -> tuple[float, float]:
                 rungs.finished(TrialRecord(number, "pruned", Config("learner", {}), score, rungs=seen))
                 break
         else:
+            if cost + curve.cost > most:
+                return most, best
             cost, best = cost + curve.cost, min(best, curve.score)
             whole = TrialRecord(number, "complete", Config("learner", {}), curve.score, worth=curve.worth, rungs=seen)
             rungs.finished(whole)

@@ -83,7 +83,7 @@ def has_table(name: str) -> bool:
 
 def row_of(name: str, discipline: str, opponent: str, cores: int, arguments: argparse.Namespace) -> dict[str, Any]:
     """Run all pairs of a row of the table."""
-    from race_statistics import summary
+    from race_statistics import as_good_after, summary
 
     n_seeds = arguments.seeds or (2 if arguments.quick else SEEDS[discipline])
     pairs = []
@@ -94,7 +94,8 @@ def row_of(name: str, discipline: str, opponent: str, cores: int, arguments: arg
         print(
             f"{name} {discipline} {opponent} {cores} core{'s' * (cores > 1)} seed {seed}: "
             f"CPU {ours['cpu']:.2f} against {theirs['cpu']:.2f} s, cv {ours['cv']:.5f} against {theirs['cv']:.5f}, "
-            f"held out {ours['held_out']:.5f} against {theirs['held_out']:.5f}",
+            f"held out {ours['held_out']:.5f} against {theirs['held_out']:.5f}"
+            + (as_good_after(ours, theirs) if discipline == "result" else ""),
             flush=True,
         )
     facts = {"case": name, "discipline": discipline, "opponent": opponent, "cores": cores, "pairs": pairs}

@@ -48,8 +48,6 @@ FOREST = {
     "max_features": {"float": [0.2, 1.0], "default": 0.5},
     "max_samples": {"float": [0.4, 1.0], "default": 1.0},
     "min_samples_leaf": {"int": [5, 50], "log": True, "default": 10},
-    "n_estimators": {"fixed": 10},
-    "n_estimators_at_refit": {"fixed": 10},
 }
 
 
@@ -125,7 +123,9 @@ def space_of(case: Case, discipline: str, seed: int) -> Space:
     length = case.lengths[discipline]
     if discipline == "result" and case.built_in:
         return find_space(case.built_in) | {f"{case.learner}.{case.fidelity}": Int(1, length.horizon, fidelity=True)}
-    horizon = {case.fidelity: {"int": [1, length.horizon], "fidelity": True}} if case.fidelity else {}
+    horizon: dict[str, Any] = {case.fidelity: {"int": [1, length.horizon], "fidelity": True}} if case.fidelity else {}
+    if case.fidelity == "n_estimators":
+        horizon["n_estimators_at_refit"] = {"fixed": length.horizon}  # the winner's are as many
     learners = {case.learner: {**case.space, **horizon}}
     if discipline == "result":
         return Space(learners)
@@ -205,14 +205,18 @@ CASES: dict[str, Case] = {
         kind="multiclass",
         needs_folder=True,
     ),
-    "mlp-256": _mlp(256, Length(4, 6), Length(8, 12, by_default=False)),
-    "mlp-512": _mlp(512, Length(3, 4), Length(8, 8, by_default=False)),
+    "mlp-256": _mlp(256, Length(4, 6), Length(8, 8, by_default=False)),
+    "mlp-512": _mlp(512, Length(3, 4), Length(8, 6, by_default=False)),
     "lightgbm-569": _lightgbm(_breast_cancer, 0.75, {"work": Length(10, 50), "result": Length(20, 1000)}),
     "lightgbm-5k": _lightgbm(
         lambda: _of_folder("spambase"), 0.75, {"work": Length(5, 50), "result": Length(12, 1000)}, needs_folder=True
     ),
     "lightgbm-100k": _lightgbm(
-        _large, 100_000, {"work": Length(20, 30), "result": Length(6, 50)}, space=FEW_ROUNDS, built_in=None
+        _large,
+        100_000,
+        {"work": Length(20, 30), "result": Length(12, 30, by_default=False)},
+        space=FEW_ROUNDS,
+        built_in=None,
     ),
     "lightgbm-100k-300": _lightgbm(_large, 100_000, {"work": Length(1, 300, by_default=False)}),
     "logistic": _linear("binary"),
@@ -222,8 +226,9 @@ CASES: dict[str, Case] = {
         lambda: generated(30_000, 12, 6, kind="binary"),
         20_000,
         FOREST,
-        {"work": Length(2), "result": Length(10, by_default=False)},
+        {"work": Length(2, 10), "result": Length(12, 30, by_default=False)},
         tolerance=0.02,
+        fidelity="n_estimators",
     ),
     "search-cv": _lightgbm(
         lambda: _of_folder("spambase"),

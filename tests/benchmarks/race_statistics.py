@@ -80,6 +80,13 @@ def same_result(both: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> dict[s
     }
 
 
+def as_good_after(ours: dict[str, Any], theirs: dict[str, Any]) -> str:
+    """Say after how many CPU seconds each of a pair was as good as the opponent's final winner."""
+    enough = theirs["held_out"] * (1 + WITHIN)
+    own, other = (first_within(run, enough) for run in (ours, theirs))
+    return f", as good after {'never' if own is None else f'{own:.2f}'} against {other or theirs['cpu']:.2f} s"
+
+
 def first_within(run: dict[str, Any], enough: float) -> float | None:
     """Return the first checkpoint at which the leader's held-out loss is small enough."""
     for checkpoint in CHECKPOINTS:
