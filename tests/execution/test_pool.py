@@ -99,11 +99,12 @@ def finish(pool: Processes) -> Event:
 
 
 def alive(pid: int) -> bool:
+    """Return whether a process has not ended: its first thread may be dead a moment before its others."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z" or len(os.listdir(f"/proc/{pid}/task")) > 1
     except OSError:
         return False
-    return state != "Z"
 
 
 def children() -> list[int]:
@@ -245,7 +246,7 @@ def test_what_a_trial_prints_comes_with_its_end_and_with_no_other_s() -> None:
         os.write(1, b"to file descriptor 1\n")
         ctypes.CDLL(None).puts(b"from a native library")
         subprocess.run(["echo", "from a child"], check=True)
-        sys.stdout.write(f"to stdout {os.environ.setdefault('TRIAL', '')}")
+        sys.stdout.write(f"to stdout {os.environ.setdefault('TRIAL', '')}\n")
         os.environ["TRIAL"] += "I"
         return 1.0
 
