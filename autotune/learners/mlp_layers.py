@@ -9,7 +9,8 @@ the units of all folds are the channels of one call; else by fold, which matrix 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -74,6 +75,16 @@ class Layer(Protocol):
         """Set the gradients of the parameters, and map that of the output to that of the input."""
 
 
+@contextmanager
+def matmul_precision_kept() -> Iterator[None]:
+    """Have torch multiply float32 as before when this ends."""
+    before = torch.get_float32_matmul_precision()
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 @dataclass(slots=True)
 class Linear:
     """Weights (F, d_out, d_in) and biases (F, d_out), with room for their gradients.
@@ -81,7 +92,8 @@ class Linear:
     Before a batch normalization there is no bias: it would be taken out again, and moved by what rounding leaves of it.
     The first layer of a network without embeddings has nothing to send its gradient to: ``is_first``. The values of an
     output of the last one lie together, which is faster where outputs are few: ``is_last``. What the layer before it
-    leaves to be multiplied on the way back is in ``back_scale``: in a product it costs nothing.
+    leaves to be multiplied on the way back is in ``back_scale``: in a product it costs nothing. ``precision`` is set
+    for the whole process, see `torch.set_float32_matmul_precision`; `matmul_precision_kept` sets it back.
     """
 
     weight: Tensor
@@ -93,11 +105,13 @@ class Linear:
     is_first: bool = False
     is_last: bool = False
     back_scale: float = 1.0
+    precision: str = "highest"
     _x: Tensor | None = None
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
         """Map (F, n, d_in) to (F, n, d_out)."""
         self._x = x
+        torch.set_float32_matmul_precision(self.precision)
         if self.is_last and self.bias is not None:
             return torch.baddbmm(self.bias.unsqueeze(2), self.weight, x.mT).mT
         out = self.out.like(x, self.weight.shape[1])
@@ -108,6 +122,7 @@ class Linear:
     def backward(self, gradient: Tensor) -> Tensor:
         """Map (F, n, d_out) to (F, n, d_in)."""
         assert self._x is not None
+        torch.set_float32_matmul_precision(self.precision)
         torch.bmm(gradient.mT, self._x, out=self.weight_gradient)
         if self.bias_gradient is not None:
             torch.sum(gradient, dim=1, out=self.bias_gradient)

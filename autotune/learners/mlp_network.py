@@ -28,6 +28,9 @@ from autotune.learners.mlp_layers import (
 )
 from autotune.learners.mlp_params import MLPParams
 
+WIDE_ENOUGH_TO_ROUND = 128
+"""Units from which on products of rounded factors are faster: there they also pay for the rounding."""
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
@@ -139,7 +142,11 @@ class Networks:
             ends = {"is_first": place == 0 and not self.n_codes, "is_last": place == last}
             dx = back[place % 2] if place else Room(by_row)  # what the layer after it sent back may be read meanwhile
             left = strip.factor if in_one and place else 1.0
-            yield Linear(weight, of_weight, bias, of_bias, Room(by_row), dx, **ends, back_scale=left)
+            is_inner = 0 < place < last  # what is known of a row goes in as it is, and the answer comes out so
+            precision = params.matmul_precision if is_inner and n_in >= WIDE_ENOUGH_TO_ROUND else "highest"
+            yield Linear(
+                weight, of_weight, bias, of_bias, Room(by_row), dx, **ends, back_scale=left, precision=precision
+            )
             if place == last:
                 return
             if params.normalization != "none":

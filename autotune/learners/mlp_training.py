@@ -18,6 +18,7 @@ from torch import Tensor
 
 from autotune.learners.features import NetworkFeatures
 from autotune.learners.mlp_dropout import random_bits
+from autotune.learners.mlp_layers import matmul_precision_kept
 from autotune.learners.mlp_losses import gradient_of_loss
 from autotune.learners.mlp_network import Networks, Perceptrons, Shape
 from autotune.learners.torch_optimizers import Optimizer
@@ -90,8 +91,9 @@ class CohortTraining:
         FloatingPointError
             When an output is not finite, or its square.
         """
-        for group in self.groups:
-            group.run_epoch()
+        with matmul_precision_kept():
+            for group in self.groups:
+                group.run_epoch()
 
     def predictions(self) -> list[Predictions]:
         """Predict the validation rows of each member."""

@@ -102,7 +102,7 @@ def alive(pid: int) -> bool:
     """Return whether a process has not ended: its first thread may be dead a moment before its others."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        return state != "Z" or len(os.listdir(f"/proc/{pid}/task")) > 1
+        return state != "Z" or len(list(Path(f"/proc/{pid}/task").iterdir())) > 1
     except OSError:
         return False
 

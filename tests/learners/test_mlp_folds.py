@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import pickle
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, get_args
@@ -17,7 +18,8 @@ from torch import Tensor, nn
 from autotune.data.task import Column, Problem, Rows, Schema, TaskKind
 from autotune.learners import mlp_params, mlp_training, training_params
 from autotune.learners.mlp_dropout import Dropout, DroppedRelu, Strip, random_bits
-from autotune.learners.mlp_layers import Activation, Linear, Room
+from autotune.learners.mlp_layers import Activation, Linear, Room, matmul_precision_kept
+from autotune.learners.mlp_network import WIDE_ENOUGH_TO_ROUND
 from autotune.learners.mlp_params import MLPParams
 from autotune.learners.mlp_training import CohortTraining, side_by_side
 from autotune.learners.protocol import Member
@@ -193,6 +195,44 @@ def test_so_they_do_whatever_their_sizes(n_rows: list[int], normalization: Any) 
 def test_so_they_do_in_single_precision(normalization: Any) -> None:
     params = replace(PARAMS, normalization=normalization, optimizer="sgd")
     assert largest_difference(made_folds("binary", [130, 131, 129]), params, torch.float32) < 1e-5
+
+
+def rounds_products() -> bool:
+    """Return whether this processor multiplies rounded factors where it may."""
+    x = torch.randn(2, 128, 128, generator=torch.Generator().manual_seed(0))
+    with matmul_precision_kept():
+        torch.set_float32_matmul_precision("medium")
+        return bool(torch.bmm(x, x).ne(torch.bmm(x.double(), x.double()).float()).float().mean() > 0.9)
+
+
+WIDE = replace(PARAMS, units=WIDE_ENOUGH_TO_ROUND, optimizer="sgd", normalization="none")
+
+
+def test_so_they_do_in_wide_networks_of_full_precision() -> None:
+    exact = replace(WIDE, matmul_precision="highest")
+    assert largest_difference(made_folds("binary", [130, 131, 129]), exact, torch.float32) < 1e-5
+
+
+def test_products_between_wide_layers_may_be_rounded_and_no_others() -> None:
+    members = made_folds("binary", [130, 131, 129])
+    for params, may_differ in ((WIDE, rounds_products()), (replace(WIDE, units=WIDE.units - 1), False)):
+        exact, rounded = (
+            np.concatenate(trained_together(members, replace(params, matmul_precision=precision), torch.float32))
+            for precision in ("highest", "medium")
+        )
+        assert bool((exact != rounded).any()) == may_differ
+        assert np.abs(exact - rounded).max() < 0.02
+
+
+def test_other_products_of_the_process_are_as_precise_as_before() -> None:
+    members, bad = made_folds("binary", [130, 131]), replace(WIDE, learning_rate=100.0, epochs=20)
+    for params in (WIDE, bad):
+        training = CohortTraining(members, params, seed=SEED, device="cpu")
+        with suppress(FloatingPointError):
+            for _ in range(params.epochs):
+                training.run_epoch()
+                assert torch.get_float32_matmul_precision() == "highest"
+        assert torch.get_float32_matmul_precision() == "highest"
 
 
 @pytest.mark.parametrize("by_row", [False, True])
