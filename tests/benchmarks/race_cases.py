@@ -123,9 +123,14 @@ def space_of(case: Case, discipline: str, seed: int) -> Space:
     length = case.lengths[discipline]
     if discipline == "result" and case.built_in:
         return find_space(case.built_in) | {f"{case.learner}.{case.fidelity}": Int(1, length.horizon, fidelity=True)}
-    horizon: dict[str, Any] = {case.fidelity: {"int": [1, length.horizon], "fidelity": True}} if case.fidelity else {}
-    if case.fidelity == "n_estimators":
-        horizon["n_estimators_at_refit"] = {"fixed": length.horizon}  # the winner's are as many
+    horizon: dict[str, Any] = {}
+    if case.fidelity:
+        assert length.horizon is not None
+        searched, at_refit = length.horizon, {}
+        if case.fidelity == "n_estimators":
+            at_refit = {"n_estimators_at_refit": {"fixed": length.horizon}}
+            searched = length.horizon // 2 if discipline == "result" else length.horizon  # as in the built-in space
+        horizon = {case.fidelity: {"int": [1, searched], "fidelity": True}, **at_refit}
     learners = {case.learner: {**case.space, **horizon}}
     if discipline == "result":
         return Space(learners)
@@ -218,7 +223,9 @@ CASES: dict[str, Case] = {
         space=FEW_ROUNDS,
         built_in=None,
     ),
-    "lightgbm-100k-300": _lightgbm(_large, 100_000, {"work": Length(1, 300, by_default=False)}),
+    "lightgbm-100k-300": _lightgbm(
+        _large, 100_000, {"work": Length(1, 300, by_default=False), "result": Length(12, 300, by_default=False)}
+    ),
     "logistic": _linear("binary"),
     "ridge": _linear("regression"),
     "forest": Case(
