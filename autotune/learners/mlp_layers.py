@@ -75,14 +75,39 @@ class Layer(Protocol):
         """Set the gradients of the parameters, and map that of the output to that of the input."""
 
 
+_BACKENDS: dict[str, Any] = {"cpu": torch.backends.mkldnn, "cuda": torch.backends.cuda}
+_PRECISIONS = {
+    "cpu": {"highest": "ieee", "high": "tf32", "medium": "bf16"},
+    "cuda": {"highest": "ieee", "high": "tf32", "medium": "tf32"},
+}
+
+
+def _of_products(device: torch.device) -> Any:
+    """Return what has the ``fp32_precision`` of products on a device; None where torch, before 2.9, has none."""
+    products = getattr(_BACKENDS.get(device.type), "matmul", None)
+    return products if hasattr(products, "fp32_precision") else None
+
+
+def set_matmul_precision(precision: str, device: torch.device) -> None:
+    """Have torch multiply float32 on a device with this precision from now on, in the whole process.
+
+    The words are those of `torch.set_float32_matmul_precision`, which fails where a program has set the newer
+    ``fp32_precision`` of a backend; this is what is set here, and `matmul_precision_kept` sets it back.
+    """
+    if (products := _of_products(device)) is not None:
+        products.fp32_precision = _PRECISIONS[device.type][precision]
+
+
 @contextmanager
-def matmul_precision_kept() -> Iterator[None]:
-    """Have torch multiply float32 as before when this ends."""
-    before = torch.get_float32_matmul_precision()
+def matmul_precision_kept(device: torch.device) -> Iterator[None]:
+    """Have torch multiply as before on a device when this ends."""
+    products = _of_products(device)
+    before = None if products is None else products.fp32_precision
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        if products is not None:
+            products.fp32_precision = before
 
 
 @dataclass(slots=True)
@@ -93,7 +118,7 @@ class Linear:
     The first layer of a network without embeddings has nothing to send its gradient to: ``is_first``. The values of an
     output of the last one lie together, which is faster where outputs are few: ``is_last``. What the layer before it
     leaves to be multiplied on the way back is in ``back_scale``: in a product it costs nothing. ``precision`` is set
-    for the whole process, see `torch.set_float32_matmul_precision`; `matmul_precision_kept` sets it back.
+    for the whole process, see `set_matmul_precision`.
     """
 
     weight: Tensor
@@ -111,7 +136,7 @@ class Linear:
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
         """Map (F, n, d_in) to (F, n, d_out)."""
         self._x = x
-        torch.set_float32_matmul_precision(self.precision)
+        set_matmul_precision(self.precision, x.device)
         if self.is_last and self.bias is not None:
             return torch.baddbmm(self.bias.unsqueeze(2), self.weight, x.mT).mT
         out = self.out.like(x, self.weight.shape[1])
@@ -122,7 +147,7 @@ class Linear:
     def backward(self, gradient: Tensor) -> Tensor:
         """Map (F, n, d_out) to (F, n, d_in)."""
         assert self._x is not None
-        torch.set_float32_matmul_precision(self.precision)
+        set_matmul_precision(self.precision, gradient.device)
         torch.bmm(gradient.mT, self._x, out=self.weight_gradient)
         if self.bias_gradient is not None:
             torch.sum(gradient, dim=1, out=self.bias_gradient)

@@ -32,10 +32,10 @@ class MLPParams(TrainingParams):
     embedding_size : int
         Numbers that stand for a level of a category.
     matmul_precision : {"highest", "high", "medium"}
-        Of the products between hidden layers of 128 units and more while training, as
-        `torch.set_float32_matmul_precision` has it; all else, and every prediction, is float32. With "medium" the
-        factors are bfloat16 where the processor multiplies these faster: 3 to 4 times on a CPU with AMX. Losses differ
-        by less than those of two seeds.
+        Of the products between hidden layers of 128 units and more while training, in the words of
+        `torch.set_float32_matmul_precision`; all else, and every prediction, is float32. With "medium" the factors are
+        bfloat16 where the processor multiplies these faster: 3 to 4 times on a CPU with AMX; on CUDA they are TF32.
+        tests/benchmarks/precision.py measures what that does to losses: less than another seed.
 
     See Also
     --------

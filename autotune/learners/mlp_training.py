@@ -78,6 +78,7 @@ class CohortTraining:
     ) -> None:
         self.places = side_by_side([len(member.y) for member in members], params.batch_size)
         like = torch.empty(0, dtype=dtype, device=device)
+        self.device = like.device
         self.groups = [
             GroupTraining([members[place] for place in places], params, [seed + place for place in places], like)
             for places in self.places
@@ -91,7 +92,7 @@ class CohortTraining:
         FloatingPointError
             When an output is not finite, or its square.
         """
-        with matmul_precision_kept():
+        with matmul_precision_kept(self.device):
             for group in self.groups:
                 group.run_epoch()
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 import pickle
+import subprocess
+import sys
+import textwrap
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -18,7 +21,7 @@ from torch import Tensor, nn
 from autotune.data.task import Column, Problem, Rows, Schema, TaskKind
 from autotune.learners import mlp_params, mlp_training, training_params
 from autotune.learners.mlp_dropout import Dropout, DroppedRelu, Strip, random_bits
-from autotune.learners.mlp_layers import Activation, Linear, Room, matmul_precision_kept
+from autotune.learners.mlp_layers import Activation, Linear, Room, matmul_precision_kept, set_matmul_precision
 from autotune.learners.mlp_network import WIDE_ENOUGH_TO_ROUND
 from autotune.learners.mlp_params import MLPParams
 from autotune.learners.mlp_training import CohortTraining, side_by_side
@@ -200,8 +203,8 @@ def test_so_they_do_in_single_precision(normalization: Any) -> None:
 def rounds_products() -> bool:
     """Return whether this processor multiplies rounded factors where it may."""
     x = torch.randn(2, 128, 128, generator=torch.Generator().manual_seed(0))
-    with matmul_precision_kept():
-        torch.set_float32_matmul_precision("medium")
+    with matmul_precision_kept(x.device):
+        set_matmul_precision("medium", x.device)
         return bool(torch.bmm(x, x).ne(torch.bmm(x.double(), x.double()).float()).float().mean() > 0.9)
 
 
@@ -224,15 +227,35 @@ def test_products_between_wide_layers_may_be_rounded_and_no_others() -> None:
         assert np.abs(exact - rounded).max() < 0.02
 
 
-def test_other_products_of_the_process_are_as_precise_as_before() -> None:
-    members, bad = made_folds("binary", [130, 131]), replace(WIDE, learning_rate=100.0, epochs=20)
-    for params in (WIDE, bad):
-        training = CohortTraining(members, params, seed=SEED, device="cpu")
-        with suppress(FloatingPointError):
-            for _ in range(params.epochs):
-                training.run_epoch()
-                assert torch.get_float32_matmul_precision() == "highest"
-        assert torch.get_float32_matmul_precision() == "highest"
+@pytest.mark.parametrize(
+    ("program", "after"),
+    [
+        ("pass", "torch.get_float32_matmul_precision() == 'highest'"),
+        ("torch.set_float32_matmul_precision('high')", "torch.get_float32_matmul_precision() == 'high'"),
+        ("torch.backends.mkldnn.matmul.fp32_precision = 'bf16'", "products.fp32_precision == 'bf16'"),
+        ("torch.backends.cuda.matmul.allow_tf32 = True", "torch.backends.cuda.matmul.allow_tf32"),
+    ],
+)
+def test_other_products_of_a_program_are_as_precise_as_before(program: str, after: str) -> None:
+    code = f"""
+        import torch
+        from test_mlp_folds import *
+        {program}
+        products = torch.backends.mkldnn.matmul
+        before = products.fp32_precision
+        for params in (WIDE, replace(WIDE, learning_rate=100.0, epochs=20)):
+            training = CohortTraining(made_folds("binary", [130, 131]), params, seed=SEED, device="cpu")
+            try:
+                for _ in range(params.epochs):
+                    training.run_epoch()
+                    assert products.fp32_precision == before and {after}
+            except FloatingPointError:
+                assert params is not WIDE
+            else:
+                assert params is WIDE
+            assert products.fp32_precision == before and {after}
+        """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, cwd=Path(__file__).parent)
 
 
 @pytest.mark.parametrize("by_row", [False, True])
