@@ -40,12 +40,12 @@ class MLP:
             When a loss is no longer finite.
         """
         from autotune.learners.mlp_training import CohortTraining
-        from autotune.learners.torch_training import at_most_threads
+        from autotune.learners.torch_training import at_most_threads, denormals_as_zeros
 
         n_threads = resources.threads if params.units >= WIDE_ENOUGH_FOR_THREADS else 1
         training = CohortTraining(members, params, seed=seed, device=choose_device(resources.device))
         for number in range(1, params.epochs + 1):
-            with at_most_threads(n_threads):
+            with at_most_threads(n_threads), denormals_as_zeros():
                 training.run_epoch()
             yield Step(number, tuple(range(len(members))), training.predictions, training.models)
 

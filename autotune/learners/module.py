@@ -158,7 +158,7 @@ class ModuleLearner:
             When a parameter that ``build`` needs is left out.
         """
         from autotune.learners.torch_module import ModuleTraining, check_apart
-        from autotune.learners.torch_training import at_most_threads
+        from autotune.learners.torch_training import at_most_threads, denormals_as_zeros
 
         make, device = self._maker(params), choose_device(resources.device)
         with self._placed():
@@ -169,7 +169,7 @@ class ModuleLearner:
             check_apart([training.training.network for training in trainings])
         n_threads = resources.threads if any(training.is_large for training in trainings) else 1
         for number in range(1, params.training.epochs + 1):
-            with self._placed(), at_most_threads(n_threads):
+            with self._placed(), at_most_threads(n_threads), denormals_as_zeros():
                 for training in trainings:
                     training.run_epoch()
             yield Step(

@@ -141,6 +141,21 @@ def at_most_threads(n_threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def denormals_as_zeros() -> Iterator[None]:
+    """Let this thread's arithmetic take numbers below 1e-38 as zeros inside, and afterwards as before.
+
+    A processor may take a hundred times as long for them, and the averages that an optimizer keeps for a unit that is
+    dead go through them: the last epochs of 60 took up to 1.4 times as long as the first ones.
+    """
+    before = bool(torch.tensor(1e-310, dtype=torch.float64, device="cpu") * 0.5 == 0)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
+
+
 # ---- tensors ----
 
 

@@ -376,3 +376,27 @@ def test_its_space_has_its_defaults_and_only_its_parameters() -> None:
         assert value == getattr(MLPParams(), name), name
     for start in space.starts:
         MLPParams(**start.arguments)
+
+
+def has_denormals() -> bool:
+    return bool(torch.tensor(1e-310, dtype=torch.float64) * 0.5 != 0)
+
+
+@pytest.mark.parametrize("flushes", [False, True])
+def test_only_while_a_network_trains_are_the_least_numbers_zeros(
+    flushes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside = []
+    run_epoch = CohortTraining.run_epoch
+
+    def noting(self: CohortTraining) -> None:
+        run_epoch(self)
+        inside.append(has_denormals())
+
+    monkeypatch.setattr(CohortTraining, "run_epoch", noting)
+    torch.set_flush_denormal(flushes)
+    try:
+        outside = [has_denormals() for _ in steps(made()[0], replace(SMALL, epochs=2))]
+    finally:
+        torch.set_flush_denormal(False)
+    assert inside == [False, False] and outside == [not flushes] * 2
