@@ -44,15 +44,14 @@ class Room:
         self._parts: dict[int, Tensor] = {}
 
     def like(self, x: Tensor, width: int | None = None) -> Tensor:
-        """Return room for (F, n, width), or for as much as (F, n, d)."""
+        """Return room for (F, n, width), or for as much as (F, n, d); without gaps, as products want it."""
         n_folds, n, d = x.shape
         if n not in self._parts:
-            if self._whole is None or self._whole.shape[1] < n:
-                first, second = (n, n_folds) if self._by_row else (n_folds, n)
-                whole = x.new_zeros(first, second, d if width is None else width)  # MPS reads what `beta=0` leaves out
-                self._whole = whole.transpose(0, 1) if self._by_row else whole
+            shape = torch.Size((n_folds, n, d if width is None else width))
+            if self._whole is None or self._whole.numel() < shape.numel():
+                self._whole = x.new_zeros(shape.numel())  # MPS reads what `beta=0` leaves out
                 self._parts.clear()
-            self._parts[n] = self._whole[:, :n]
+            self._parts[n] = self.as_it_lies(self._whole[: shape.numel()], shape)
         return self._parts[n]
 
     def as_it_lies(self, values: Tensor, shape: torch.Size) -> Tensor:
@@ -148,6 +147,8 @@ class Linear:
         """Map (F, n, d_out) to (F, n, d_in)."""
         assert self._x is not None
         set_matmul_precision(self.precision, gradient.device)
+        if self.precision != "highest":  # rounded factors that do not lie by fold are gathered one by one
+            gradient = gradient.contiguous()
         torch.bmm(gradient.mT, self._x, out=self.weight_gradient)
         if self.bias_gradient is not None:
             torch.sum(gradient, dim=1, out=self.bias_gradient)
