@@ -200,6 +200,17 @@ def test_so_they_do_in_single_precision(normalization: Any) -> None:
     assert largest_difference(made_folds("binary", [130, 131, 129]), params, torch.float32) < 1e-5
 
 
+@pytest.mark.parametrize("by_row", [False, True])
+def test_room_has_no_gaps_whatever_was_in_it_before(by_row: bool) -> None:
+    room, places = Room(by_row), []
+    for n in (7, 5, 6, 7):
+        values = room.like(torch.zeros(3, n, 2), 4)
+        assert values.shape == (3, n, 4)
+        assert (values.transpose(0, 1) if by_row else values).is_contiguous()
+        places.append(values.data_ptr())
+    assert len(set(places)) == 1 and room.like(torch.zeros(3, 8, 2), 4).shape == (3, 8, 4)
+
+
 def rounds_products() -> bool:
     """Return whether this processor multiplies rounded factors where it may."""
     x = torch.randn(2, 128, 128, generator=torch.Generator().manual_seed(0))
