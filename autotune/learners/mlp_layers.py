@@ -9,9 +9,8 @@ the units of all folds are the channels of one call; else by fold, which matrix 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -30,6 +29,8 @@ class Room:
     ----------
     by_row : bool
         Whether it lies by row, the folds of a row together.
+    dtype : torch.dtype, optional
+        Of its values; that of what it is made like, if left out.
 
     Examples
     --------
@@ -38,21 +39,20 @@ class Room:
     (torch.Size([5, 7, 2]), True)
     """
 
-    def __init__(self, by_row: bool) -> None:
-        self._by_row = by_row
+    def __init__(self, by_row: bool, dtype: torch.dtype | None = None) -> None:
+        self._by_row, self._dtype = by_row, dtype
         self._whole: Tensor | None = None
-        self._parts: dict[int, Tensor] = {}
+        self._parts: dict[torch.Size, Tensor] = {}
 
     def like(self, x: Tensor, width: int | None = None) -> Tensor:
         """Return room for (F, n, width), or for as much as (F, n, d); without gaps, as products want it."""
-        n_folds, n, d = x.shape
-        if n not in self._parts:
-            shape = torch.Size((n_folds, n, d if width is None else width))
+        shape = x.shape if width is None else torch.Size((*x.shape[:2], width))
+        if shape not in self._parts:
             if self._whole is None or self._whole.numel() < shape.numel():
-                self._whole = x.new_zeros(shape.numel())  # MPS reads what `beta=0` leaves out
+                self._whole = x.new_zeros(shape.numel(), dtype=self._dtype)  # MPS reads what `beta=0` leaves out
                 self._parts.clear()
-            self._parts[n] = self.as_it_lies(self._whole[: shape.numel()], shape)
-        return self._parts[n]
+            self._parts[shape] = self.as_it_lies(self._whole[: shape.numel()], shape)
+        return self._parts[shape]
 
     def as_it_lies(self, values: Tensor, shape: torch.Size) -> Tensor:
         """Return values in a row as (F, n, d), in the order in which this room lies."""
@@ -74,41 +74,6 @@ class Layer(Protocol):
         """Set the gradients of the parameters, and map that of the output to that of the input."""
 
 
-_BACKENDS: dict[str, Any] = {"cpu": torch.backends.mkldnn, "cuda": torch.backends.cuda}
-_PRECISIONS = {
-    "cpu": {"highest": "ieee", "high": "tf32", "medium": "bf16"},
-    "cuda": {"highest": "ieee", "high": "tf32", "medium": "tf32"},
-}
-
-
-def _of_products(device: torch.device) -> Any:
-    """Return what has the ``fp32_precision`` of products on a device; None where torch, before 2.9, has none."""
-    products = getattr(_BACKENDS.get(device.type), "matmul", None)
-    return products if hasattr(products, "fp32_precision") else None
-
-
-def set_matmul_precision(precision: str, device: torch.device) -> None:
-    """Have torch multiply float32 on a device with this precision from now on, in the whole process.
-
-    The words are those of `torch.set_float32_matmul_precision`, which fails where a program has set the newer
-    ``fp32_precision`` of a backend; this is what is set here, and `matmul_precision_kept` sets it back.
-    """
-    if (products := _of_products(device)) is not None:
-        products.fp32_precision = _PRECISIONS[device.type][precision]
-
-
-@contextmanager
-def matmul_precision_kept(device: torch.device) -> Iterator[None]:
-    """Have torch multiply as before on a device when this ends."""
-    products = _of_products(device)
-    before = None if products is None else products.fp32_precision
-    try:
-        yield
-    finally:
-        if products is not None:
-            products.fp32_precision = before
-
-
 @dataclass(slots=True)
 class Linear:
     """Weights (F, d_out, d_in) and biases (F, d_out), with room for their gradients.
@@ -116,8 +81,7 @@ class Linear:
     Before a batch normalization there is no bias: it would be taken out again, and moved by what rounding leaves of it.
     The first layer of a network without embeddings has nothing to send its gradient to: ``is_first``. The values of an
     output of the last one lie together, which is faster where outputs are few: ``is_last``. What the layer before it
-    leaves to be multiplied on the way back is in ``back_scale``: in a product it costs nothing. ``precision`` is set
-    for the whole process, see `set_matmul_precision`.
+    leaves to be multiplied on the way back is in ``back_scale``: in a product it costs nothing.
     """
 
     weight: Tensor
@@ -129,13 +93,11 @@ class Linear:
     is_first: bool = False
     is_last: bool = False
     back_scale: float = 1.0
-    precision: str = "highest"
     _x: Tensor | None = None
 
     def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
         """Map (F, n, d_in) to (F, n, d_out)."""
         self._x = x
-        set_matmul_precision(self.precision, x.device)
         if self.is_last and self.bias is not None:
             return torch.baddbmm(self.bias.unsqueeze(2), self.weight, x.mT).mT
         out = self.out.like(x, self.weight.shape[1])
@@ -146,9 +108,6 @@ class Linear:
     def backward(self, gradient: Tensor) -> Tensor:
         """Map (F, n, d_out) to (F, n, d_in)."""
         assert self._x is not None
-        set_matmul_precision(self.precision, gradient.device)
-        if self.precision != "highest":  # rounded factors that do not lie by fold are gathered one by one
-            gradient = gradient.contiguous()
         torch.bmm(gradient.mT, self._x, out=self.weight_gradient)
         if self.bias_gradient is not None:
             torch.sum(gradient, dim=1, out=self.bias_gradient)
@@ -158,6 +117,52 @@ class Linear:
         if self.back_scale == 1.0:
             return torch.bmm(gradient, self.weight, out=dx)
         return torch.baddbmm(dx, gradient, self.weight, beta=0, alpha=self.back_scale, out=dx)
+
+
+def _of_bfloat16() -> Room:
+    return Room(by_row=False, dtype=torch.bfloat16)
+
+
+@dataclass(slots=True)
+class RoundedLinear(Linear):
+    """A linear layer between others that multiplies in bfloat16: factors and products are so rounded, all else is not.
+
+    Its rooms of bfloat16 lie by fold whatever is around it: what is rounded is copied anyway.
+    """
+
+    _inputs: Room = field(default_factory=_of_bfloat16)
+    _gradients: Room = field(default_factory=_of_bfloat16)
+    _products: Room = field(default_factory=_of_bfloat16)
+    _weights: Room = field(default_factory=_of_bfloat16)
+    _weight_gradients: Room = field(default_factory=_of_bfloat16)
+
+    def forward(self, x: Tensor, sizes: Sequence[int]) -> Tensor:
+        """Map (F, n, d_in) to (F, n, d_out)."""
+        self._x = self._inputs.like(x).copy_(x)
+        weight = self._weights.like(self.weight).copy_(self.weight)
+        n_out = weight.shape[1]
+        out = self.out.like(x, n_out).copy_(torch.bmm(self._x, weight.mT, out=self._products.like(x, n_out)))
+        return out if self.bias is None else out.add_(self.bias.unsqueeze(1))
+
+    def backward(self, gradient: Tensor) -> Tensor:
+        """Map (F, n, d_out) to (F, n, d_in)."""
+        assert self._x is not None
+        rounded, weight = self._gradients.like(gradient).copy_(gradient), self._weights.like(self.weight)
+        self.weight_gradient.copy_(torch.bmm(rounded.mT, self._x, out=self._weight_gradients.like(self.weight)))
+        if self.bias_gradient is not None:
+            torch.sum(gradient, dim=1, out=self.bias_gradient)
+        products = torch.bmm(rounded, weight, out=self._products.like(self._x))
+        dx = self.dx.like(gradient, weight.shape[2]).copy_(products)
+        return dx if self.back_scale == 1.0 else dx.mul_(self.back_scale)
+
+
+def multiplies_bfloat16_fast(device: torch.device) -> bool:
+    """Return whether products of bfloat16 are several times as fast on a device: on a CPU with AMX.
+
+    CUDA has them too; there small networks wait for calls, of which rounding makes more, and nothing was measured.
+    """
+    has_amx = getattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    return device.type == "cpu" and bool(has_amx())
 
 
 @dataclass(slots=True)

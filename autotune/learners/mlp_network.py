@@ -24,6 +24,8 @@ from autotune.learners.mlp_layers import (
     LayerNorm,
     Linear,
     Room,
+    RoundedLinear,
+    multiplies_bfloat16_fast,
     scaled_and_shifted,
 )
 from autotune.learners.mlp_params import MLPParams
@@ -134,35 +136,42 @@ class Networks:
     def _made(self, drop: Callable[[Tensor], object], single_rows: bool) -> Iterator[Layer]:
         params, last = self.params, len(self.widths) - 2
         by_row, strip = params.normalization == "batch", Strip(params.dropout, drop)
+        rounds = self._rounds()
         in_one, back = params.activation == "relu" and params.dropout > 0, (Room(by_row), Room(by_row))
         for place, (n_in, n_out) in enumerate(zip(self.widths[:-1], self.widths[1:], strict=True)):
             has_bias = place == last or params.normalization != "batch"
             weight, of_weight = self._decaying.take(n_out, n_in)
             bias, of_bias = self._others.take(n_out) if has_bias else (None, None)
-            ends = {"is_first": place == 0 and not self.n_codes, "is_last": place == last}
             dx = back[place % 2] if place else Room(by_row)  # what the layer after it sent back may be read meanwhile
             left = strip.factor if in_one and place else 1.0
-            is_inner = 0 < place < last  # what is known of a row goes in as it is, and the answer comes out so
-            precision = params.matmul_precision if is_inner and n_in >= WIDE_ENOUGH_TO_ROUND else "highest"
-            yield Linear(
-                weight, of_weight, bias, of_bias, Room(by_row), dx, **ends, back_scale=left, precision=precision
-            )
+            parts = (weight, of_weight, bias, of_bias, Room(by_row), dx)
+            if rounds and 0 < place < last and n_in >= WIDE_ENOUGH_TO_ROUND:
+                yield RoundedLinear(*parts, back_scale=left)
+            else:  # what is known of a row goes in as it is, and the answer comes out so
+                is_first = place == 0 and not self.n_codes
+                yield Linear(*parts, is_first=is_first, is_last=place == last, back_scale=left)
             if place == last:
                 return
             if params.normalization != "none":
                 (scale, of_scale), (shift, of_shift) = self._others.take(n_out), self._others.take(n_out)
                 scale.fill_(1.0)
-                parts = (scale, shift, of_scale, of_shift)
+                of_norm = (scale, shift, of_scale, of_shift)
                 if params.normalization == "layer":
-                    yield LayerNorm(*parts)
+                    yield LayerNorm(*of_norm)
                 else:
-                    yield BatchNorm(*parts, torch.zeros_like(scale), torch.ones_like(scale), frozen=single_rows)
+                    yield BatchNorm(*of_norm, torch.zeros_like(scale), torch.ones_like(scale), frozen=single_rows)
             if in_one:
                 yield DroppedRelu(strip, Room(by_row))
             else:
                 yield Activation(params.activation, Room(by_row))
                 if params.dropout > 0:
                     yield Dropout(strip, Room(by_row))
+
+    def _rounds(self) -> bool:
+        """Return whether wide layers multiply in bfloat16."""
+        if self.params.precision == "auto":
+            return self.decaying.dtype == torch.float32 and multiplies_bfloat16_fast(self.decaying.device)
+        return self.params.precision == "bfloat16"
 
     def _draw(self, draws: Sequence[torch.Generator]) -> None:
         """Draw the weights and biases of each fold as if it were alone, as widely as ``torch.nn.Linear`` does.

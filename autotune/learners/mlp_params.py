@@ -10,7 +10,7 @@ from autotune.learners.training_params import TRAINING_RULES, TrainingParams
 
 Activation = Literal["relu", "elu", "gelu", "silu", "mish", "selu"]
 Normalization = Literal["none", "batch", "layer"]
-MatmulPrecision = Literal["highest", "high", "medium"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 _OF_THE_LOSS = ("label_smoothing", "class_weight", "loss")
 
@@ -31,11 +31,10 @@ class MLPParams(TrainingParams):
         Share of hidden values that a training step leaves out.
     embedding_size : int
         Numbers that stand for a level of a category.
-    matmul_precision : {"highest", "high", "medium"}
-        Of the products between hidden layers of 128 units and more while training, in the words of
-        `torch.set_float32_matmul_precision`; all else, and every prediction, is float32. With "medium" the factors are
-        bfloat16 where the processor multiplies these faster: 3 to 4 times on a CPU with AMX; on CUDA they are TF32.
-        tests/benchmarks/precision.py measures what that does to losses: less than another seed.
+    precision : {"auto", "float32", "bfloat16"}
+        What hidden layers of 128 units and more multiply in while they train; all else, and every prediction, is
+        float32. "auto" is bfloat16 on a CPU that multiplies it several times as fast (AMX), and float32 elsewhere.
+        tests/benchmarks/precision.py measures what that does to scores: much less than another seed.
 
     See Also
     --------
@@ -53,7 +52,7 @@ class MLPParams(TrainingParams):
     normalization: Normalization = "batch"
     dropout: float = 0.2
     embedding_size: int = 8
-    matmul_precision: MatmulPrecision = "medium"
+    precision: Precision = "auto"
 
     def __post_init__(self) -> None:
         check_parameters("mlp", self, _RULES)
@@ -71,5 +70,5 @@ _RULES: dict[str, Rule] = TRAINING_RULES | {
     "normalization": " ".join(get_args(Normalization)),
     "dropout": (0.0, 0.95),
     "embedding_size": range(1, 1024),
-    "matmul_precision": " ".join(get_args(MatmulPrecision)),
+    "precision": " ".join(get_args(Precision)),
 }

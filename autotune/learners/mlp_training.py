@@ -18,7 +18,6 @@ from torch import Tensor
 
 from autotune.learners.features import NetworkFeatures
 from autotune.learners.mlp_dropout import random_bits
-from autotune.learners.mlp_layers import matmul_precision_kept
 from autotune.learners.mlp_losses import gradient_of_loss
 from autotune.learners.mlp_network import Networks, Perceptrons, Shape
 from autotune.learners.torch_optimizers import Optimizer
@@ -78,7 +77,6 @@ class CohortTraining:
     ) -> None:
         self.places = side_by_side([len(member.y) for member in members], params.batch_size)
         like = torch.empty(0, dtype=dtype, device=device)
-        self.device = like.device
         self.groups = [
             GroupTraining([members[place] for place in places], params, [seed + place for place in places], like)
             for places in self.places
@@ -92,9 +90,8 @@ class CohortTraining:
         FloatingPointError
             When an output is not finite, or its square.
         """
-        with matmul_precision_kept(self.device):
-            for group in self.groups:
-                group.run_epoch()
+        for group in self.groups:
+            group.run_epoch()
 
     def predictions(self) -> list[Predictions]:
         """Predict the validation rows of each member."""

@@ -3,7 +3,7 @@
 AUTOTUNE_DATA=folder python tests/benchmarks/precision.py [--tables abalone …] [--configurations 6] [--epochs 25]
 
 Each configuration of the space of networks (the default, and random ones, of 128 units and more) is cross-validated
-with matmul_precision "highest", with "highest" and another seed, and with "medium". A row has, of each table,
+with precision "float32", with "float32" and another seed, and with "bfloat16". A row has, of each table,
 how far the scores are from the first ones, relative to these: the largest difference, and the median with its sign;
 and CPU seconds of the first beside those of the third.
 """
@@ -34,7 +34,7 @@ from autotune.spaces.params import Int
 from autotune.study.strategies import trial_seed
 
 TABLES = ("abalone", "california_housing", "concrete", "letter", "power_plant", "segment", "spambase", "telco_churn")
-CONTENDERS = {"highest": ("highest", 0), "seed": ("highest", 1), "medium": ("medium", 0)}
+CONTENDERS = {"float32": ("float32", 0), "seed": ("float32", 1), "bfloat16": ("bfloat16", 0)}
 
 
 def main() -> None:
@@ -48,11 +48,11 @@ def main() -> None:
     facts, rows = machine() | {"command": " ".join(["python", *sys.argv])}, []
     for name in arguments.tables:
         rows.append(measured(name, arguments.configurations, arguments.epochs))
-        head = ("table", "medium: largest difference", "median", "seed: largest difference", "CPU")
+        head = ("table", "bfloat16: largest difference", "median", "seed: largest difference", "CPU")
         body = [
             (
                 row["table"],
-                f"{row['medium']:.3%}",
+                f"{row['bfloat16']:.3%}",
                 f"{row['signed']:+.3%}",
                 f"{row['seed']:.3%}",
                 f"×{row['cpu']:.2f}",
@@ -80,19 +80,19 @@ def measured(name: str, n_configurations: int, epochs: int) -> dict[str, Any]:
     for number, config in enumerate(configs):
         scores = {}
         for contender, (precision, seed) in CONTENDERS.items():
-            changed = replace(config, params={**config.params, "matmul_precision": precision})
+            changed = replace(config, params={**config.params, "precision": precision})
             began = time.process_time()
             of_trial = trial_seed(seed, number, "model")
             scores[contender] = cross_validate(changed, *search, seed=of_trial, resources=plan.resources).score
             seconds[contender] += time.process_time() - began
         for contender in CONTENDERS:
-            found[contender].append(abs(scores[contender] / scores["highest"] - 1))
-        found["signed"].append(scores["medium"] / scores["highest"] - 1)
+            found[contender].append(abs(scores[contender] / scores["float32"] - 1))
+        found["signed"].append(scores["bfloat16"] / scores["float32"] - 1)
         print(f"{name} {number}: {scores}", flush=True)
     return {
         "table": name,
         "n": len(configs),
-        "cpu": seconds["highest"] / seconds["medium"],
+        "cpu": seconds["float32"] / seconds["bfloat16"],
         "signed": statistics.median(found.pop("signed")),
         **{key: max(values) for key, values in found.items()},
     }

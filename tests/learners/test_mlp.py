@@ -338,7 +338,7 @@ def test_parameters_show_themselves_in_the_order_of_the_space() -> None:
     assert text.startswith("MLPParams(learning_rate=0.002, batch_size=256, epochs=60, optimizer='adamw', momentum=0.9,")
     assert text.endswith(
         "warmup=0.0, layers=2, units=3, activation='relu', normalization='batch', dropout=0.2, embedding_size=8, "
-        "matmul_precision='medium', label_smoothing=0.0, class_weight='none', loss='huber')"
+        "precision='auto', label_smoothing=0.0, class_weight='none', loss='huber')"
     )
 
 

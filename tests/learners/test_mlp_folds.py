@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import math
 import pickle
-import subprocess
-import sys
-import textwrap
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -21,7 +17,7 @@ from torch import Tensor, nn
 from autotune.data.task import Column, Problem, Rows, Schema, TaskKind
 from autotune.learners import mlp_params, mlp_training, training_params
 from autotune.learners.mlp_dropout import Dropout, DroppedRelu, Strip, random_bits
-from autotune.learners.mlp_layers import Activation, Linear, Room, matmul_precision_kept, set_matmul_precision
+from autotune.learners.mlp_layers import Activation, Linear, Room, RoundedLinear, multiplies_bfloat16_fast
 from autotune.learners.mlp_network import WIDE_ENOUGH_TO_ROUND
 from autotune.learners.mlp_params import MLPParams
 from autotune.learners.mlp_training import CohortTraining, side_by_side
@@ -211,62 +207,55 @@ def test_room_has_no_gaps_whatever_was_in_it_before(by_row: bool) -> None:
     assert len(set(places)) == 1 and room.like(torch.zeros(3, 8, 2), 4).shape == (3, 8, 4)
 
 
-def rounds_products() -> bool:
-    """Return whether this processor multiplies rounded factors where it may."""
-    x = torch.randn(2, 128, 128, generator=torch.Generator().manual_seed(0))
-    with matmul_precision_kept(x.device):
-        set_matmul_precision("medium", x.device)
-        return bool(torch.bmm(x, x).ne(torch.bmm(x.double(), x.double()).float()).float().mean() > 0.9)
+WIDE = replace(PARAMS, units=WIDE_ENOUGH_TO_ROUND, optimizer="sgd", precision="bfloat16")
 
 
-WIDE = replace(PARAMS, units=WIDE_ENOUGH_TO_ROUND, optimizer="sgd", normalization="none")
+@pytest.mark.parametrize("normalization", get_args(mlp_params.Normalization))
+def test_so_they_do_in_wide_networks(normalization: Any) -> None:
+    params = replace(WIDE, normalization=normalization, precision="float32")
+    assert largest_difference(made_folds("binary", [130, 131, 129]), params, torch.float32) < 1e-5
 
 
-def test_so_they_do_in_wide_networks_of_full_precision() -> None:
-    exact = replace(WIDE, matmul_precision="highest")
-    assert largest_difference(made_folds("binary", [130, 131, 129]), exact, torch.float32) < 1e-5
+@pytest.mark.parametrize("normalization", get_args(mlp_params.Normalization))
+@pytest.mark.parametrize("n_rows", [[130, 131, 129], [60, 300, 61]], ids=str)
+def test_wide_networks_that_round_end_near_those_that_do_not(n_rows: list[int], normalization: Any) -> None:
+    members, params = made_folds("binary", n_rows), replace(WIDE, normalization=normalization, activation="gelu")
+    exact, rounded = (
+        np.concatenate(trained_together(members, replace(params, precision=precision), torch.float32))
+        for precision in get_args(mlp_params.Precision)[1:]
+    )
+    assert 1e-6 < np.abs(exact - rounded).max() < 0.02
 
 
-def test_products_between_wide_layers_may_be_rounded_and_no_others() -> None:
-    members = made_folds("binary", [130, 131, 129])
-    for params, may_differ in ((WIDE, rounds_products()), (replace(WIDE, units=WIDE.units - 1), False)):
-        exact, rounded = (
-            np.concatenate(trained_together(members, replace(params, matmul_precision=precision), torch.float32))
-            for precision in ("highest", "medium")
-        )
-        assert bool((exact != rounded).any()) == may_differ
-        assert np.abs(exact - rounded).max() < 0.02
+def test_only_products_between_wide_layers_are_rounded() -> None:
+    def rounding(**change: Any) -> list[bool]:
+        training = CohortTraining(made_folds("binary", [130, 131]), replace(WIDE, **change), seed=SEED, device="cpu")
+        layers = training.groups[0].networks.layers
+        return [isinstance(layer, RoundedLinear) for layer in layers if isinstance(layer, Linear)]
+
+    assert rounding(layers=3) == [False, True, True, False] and rounding(layers=1) == [False, False]
+    assert rounding(units=WIDE.units - 1) == rounding(precision="float32") == [False, False, False]
+    fast = multiplies_bfloat16_fast(torch.device("cpu"))
+    assert rounding(precision="auto") == [False, fast, False]
 
 
-@pytest.mark.parametrize(
-    ("program", "after"),
-    [
-        ("pass", "torch.get_float32_matmul_precision() == 'highest'"),
-        ("torch.set_float32_matmul_precision('high')", "torch.get_float32_matmul_precision() == 'high'"),
-        ("torch.backends.mkldnn.matmul.fp32_precision = 'bf16'", "products.fp32_precision == 'bf16'"),
-        ("torch.backends.cuda.matmul.allow_tf32 = True", "torch.backends.cuda.matmul.allow_tf32"),
-    ],
-)
-def test_other_products_of_a_program_are_as_precise_as_before(program: str, after: str) -> None:
-    code = f"""
-        import torch
-        from test_mlp_folds import *
-        {program}
-        products = torch.backends.mkldnn.matmul
-        before = products.fp32_precision
-        for params in (WIDE, replace(WIDE, learning_rate=100.0, epochs=20)):
-            training = CohortTraining(made_folds("binary", [130, 131]), params, seed=SEED, device="cpu")
-            try:
-                for _ in range(params.epochs):
-                    training.run_epoch()
-                    assert products.fp32_precision == before and {after}
-            except FloatingPointError:
-                assert params is not WIDE
-            else:
-                assert params is WIDE
-            assert products.fp32_precision == before and {after}
-        """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=True, cwd=Path(__file__).parent)
+def test_a_rounded_layer_goes_back_as_autograd_does() -> None:
+    draws = torch.Generator().manual_seed(0)
+    x, gradient = (torch.randn(2, 50, 128, generator=draws) for _ in range(2))
+    weight, bias = torch.randn(2, 128, 128, generator=draws) / 11, torch.randn(2, 128, generator=draws)
+    layer = RoundedLinear(
+        weight, torch.empty_like(weight), bias, torch.empty_like(bias), Room(True), Room(True), back_scale=1.5
+    )
+    leaves = [each.clone().requires_grad_() for each in (x, weight, bias)]
+    wanted = torch.baddbmm(leaves[2].unsqueeze(1), leaves[0], leaves[1].mT)
+    wanted.backward(gradient)
+    for found, exact in (
+        (layer.forward(x, [50, 50]), wanted.detach()),
+        (layer.backward(gradient), 1.5 * leaves[0].grad),
+        (layer.weight_gradient, leaves[1].grad),
+        (layer.bias_gradient, leaves[2].grad),
+    ):
+        assert found.dtype == torch.float32 and float((found - exact).norm() / exact.norm()) < 5e-3
 
 
 @pytest.mark.parametrize("by_row", [False, True])
