@@ -6,7 +6,6 @@ or its input was wrong, 130 when it was interrupted. Nothing heavy is imported b
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import signal
@@ -27,7 +26,7 @@ from autotune.data.writers import find_writer, write_table
 from autotune.errors import AutotuneError, NoSuccessfulTrialError, PlugInError, StorageError, StudyError
 from autotune.joining_commands import JOINING_COMMANDS
 from autotune.settings import DEFAULTS, DOOR_DEFAULTS, Settings, make_settings
-from autotune.shell import INTERRUPTED, Interrupts, check_folder, stdin_as_file, typed
+from autotune.shell import FAILED, INTERRUPTED, Interrupts, check_folder, stdin_as_file, typed
 from autotune.space_commands import space_commands
 from autotune.study.passwords import redact
 from autotune.study_commands import STUDY_COMMANDS, existing_storage, find_study, plain_trial, study_options
@@ -40,7 +39,7 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound=Callable[..., Any])
 
-FAILED, WRONG = 1, 2
+WRONG = 2
 TOP = 5
 """Rows of the leaderboard below a report."""
 
@@ -65,11 +64,6 @@ class _Tune(click.Group):
             click.echo(f"error: {error}", err=True)
             failed = isinstance(error, StudyError | PlugInError) and type(error) is not StorageError
             context.exit(FAILED if failed else WRONG)
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-                raise
-            click.echo(f"error: {error.strerror}: {error.filename or 'where this was to be printed'}", err=True)
-            context.exit(FAILED)
         except _failures_of_storages() as error:
             from autotune.study.failures import unusable
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import errno
+import io
 import os
 import shlex
 import shutil
@@ -20,8 +22,8 @@ from autotune.errors import SettingsError
 
 P = TypeVar("P", str, str | None)
 
-INTERRUPTED = 130
-"""The exit code of what Ctrl-C or SIGTERM has ended."""
+FAILED, INTERRUPTED = 1, 130
+"""The exit codes of what could not be done, and of what Ctrl-C or SIGTERM has ended."""
 
 SECONDS_TO_END = 1.5
 """How long that may take, before the process is ended whatever it does."""
@@ -141,6 +143,25 @@ class Interrupts:
                     _end_now()
 
 
+@contextmanager
+def printed_whole() -> Iterator[None]:
+    """Write all that a command has printed before it ends; a full disk is a line, a reader who has left is none."""
+    try:
+        try:
+            yield
+        except SystemExit:
+            if sys.stdout:
+                sys.stdout.flush()
+            raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            place = error.filename or "stdout, or the folder of temporary files, which TMPDIR names"
+            sys.stderr.write(f"error: {error.strerror}: {place}\n")
+        elif error.errno != errno.EPIPE:
+            raise
+        raise SystemExit(FAILED) from None
+
+
 def leave(end: SystemExit) -> None:
     """End this process after what is registered for its end, but without taking apart all that was imported.
 
@@ -149,6 +170,7 @@ def leave(end: SystemExit) -> None:
     others = [thread for thread in threading.enumerate() if thread is not threading.main_thread()]
     if "sklearn" in sys.modules and all(thread.daemon for thread in others) and isinstance(end.code, int):
         atexit._run_exitfuncs()
+        _write_what_is_open()
         with suppress(OSError, ValueError):  # closed, or full: Python itself says so, as it would have
             for stream in filter(None, (sys.stdout, sys.stderr)):  # None where the shell has closed it
                 stream.flush()
@@ -159,6 +181,19 @@ def leave(end: SystemExit) -> None:
         except OSError:  # the command has ended for that, and has said so
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     raise end
+
+
+def _write_what_is_open() -> None:
+    """Write what people's own code has left in files that it has not closed, those of C among them."""
+    import ctypes  # not for each `tune --help`
+    import gc
+
+    for each in gc.get_objects():
+        if issubclass(type(each), io.IOBase):
+            with suppress(Exception):  # closed, full, or somebody's own
+                each.flush()
+    with suppress(OSError, AttributeError, TypeError):  # there is no such C library
+        ctypes.CDLL(None).fflush(None)
 
 
 def _end_now() -> None:

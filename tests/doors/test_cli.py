@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner, Result
 from servers import PostgresServer, why_no_postgres
-from sklearn.datasets import load_breast_cancer, load_diabetes
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 import autotune
 from autotune import cli
@@ -93,7 +93,13 @@ def test_help_starts_without_anything_heavy(tmp_path: Path) -> None:
 LEAVING = """
 import atexit, sys, threading, time
 from autotune.shell import leave
+
+class Torn:
+    def __del__(self):
+        print("torn down")
+
 atexit.register(print, "registered")
+torn = Torn()
 {body}
 print("said", end="")
 leave(SystemExit(3))
@@ -104,24 +110,52 @@ leave(SystemExit(3))
     ("body", "out"),
     [
         ("import sklearn", "saidregistered\n"),
-        ("", "saidregistered\n"),
+        ("", "saidregistered\ntorn down\n"),
         (
             "import sklearn; threading.Thread(target=lambda: (time.sleep(1), print('late'))).start()",
-            "saidlate\nregistered\n",
+            "saidlate\nregistered\ntorn down\n",
         ),
     ],
 )
-def test_the_program_ends_with_its_code_after_all_that_is_registered(body: str, out: str, tmp_path: Path) -> None:
+def test_the_program_ends_at_once_but_for_what_is_registered(body: str, out: str, tmp_path: Path) -> None:
     process = start("-c", LEAVING.format(body=body), cwd=tmp_path)
     assert (process.communicate(), process.returncode) == ((out, ""), 3)
 
 
+def test_what_people_s_own_code_has_not_closed_is_written_before_the_end(tmp_path: Path) -> None:
+    body = "import ctypes, sklearn; file = open('left.txt', 'w'); file.write('kept'); "
+    body += "ctypes.CDLL(None).printf(b'of C ')"
+    out, _ = start("-c", LEAVING.format(body=body), cwd=tmp_path).communicate()
+    assert (tmp_path / "left.txt").read_text() == "kept"
+    assert "of C " in out and "torn down" not in out
+
+
+@pytest.fixture(scope="module")
+def model_of_wine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wine")
+    frame = load_wine(as_frame=True).frame
+    frame.to_csv(folder / "wine.csv", index=False)
+    report = autotune.tune(frame, target="target", space="linear", n_trials=1, random_state=0, n_jobs=1)
+    report.save(str(folder / "wine.model"))
+    return folder
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
-def test_a_full_disk_under_stdout_is_said_in_a_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", ["spaces", "--help", "--version", "run --help", "predict wine.model wine.csv"])
+def test_a_full_disk_under_stdout_is_said_in_a_line(words: str, model_of_wine: Path) -> None:
     with Path("/dev/full").open("w") as full:
-        process = start("-m", "autotune", "spaces", cwd=tmp_path, stdout=full)
+        process = start("-m", "autotune", *words.split(), cwd=model_of_wine, stdout=full)
         _, err = process.communicate()
-    assert (err, process.returncode) == ("error: No space left on device: where this was to be printed\n", 1)
+    said = "error: No space left on device: stdout, or the folder of temporary files, which TMPDIR names\n"
+    assert (err, process.returncode) == (said, 1)
+
+
+def test_a_reader_who_has_left_is_no_traceback(model_of_wine: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = start("-m", "autotune", "predict", "wine.model", "wine.csv", cwd=model_of_wine, stdout=writing)
+    os.close(writing)
+    assert (process.communicate()[1], process.returncode) == ("", 1)
 
 
 def test_a_study_in_memory_imports_no_database(tmp_path: Path) -> None:
