@@ -776,3 +776,15 @@ def test_precision_on_cuda(precision: str, bfloat16: bool) -> None:
     step = next(typed.train(made_members("binary"), params, seed=0, resources=Resources(device="cuda")))
     assert (step.models()[0].network.inner.seen == "torch.bfloat16") is bfloat16
     assert np.isfinite(step.predictions()[0]).all()
+
+
+def test_the_least_numbers_are_zeros_only_while_a_network_trains() -> None:
+    halves: dict[bool, set[float]] = {True: set(), False: set()}
+
+    class Looking(Net):
+        def forward(self, x: Tensor) -> Tensor:
+            halves[self.training].add(float(torch.tensor(1e-310, dtype=torch.float64) * 0.5))
+            return super().forward(x)
+
+    steps_of(made_members("binary"), ModuleLearner("looking", Looking), epochs=2)
+    assert halves == {True: {0.0}, False: {1e-310 * 0.5}}
