@@ -12,10 +12,13 @@ from autotune.errors import SpaceError, raise_all
 from autotune.spaces.document import EXTRAS
 from autotune.spaces.forbid import Forbid
 from autotune.spaces.formula import FormulaError
-from autotune.spaces.params import Derived, Fixed, Int, Parameter
+from autotune.spaces.params import Derived, Fixed, Float, Int, Parameter
 from autotune.spaces.positions import KeyPath
 from autotune.spaces.space import Config, Space
 from autotune.spaces.tree import contradiction, depends_on
+
+RATE, ROUNDS = "learning_rate", "max_rounds"
+"""What a booster's start learns is its rate times its rounds: with fewer rounds its rate is higher by as much."""
 
 _LISTS = (("start",), ("forbid",))
 """Paths whose places count entries, which joining counts anew."""
@@ -38,7 +41,8 @@ def join(base: Space, other: Any, *, checked: bool = True) -> Space:
     -------
     Space
         Parameters of the base that could no longer exist are gone, so are its clauses that could no longer hold; its
-        start configurations keep the values that still fit.
+        start configurations keep the values that still fit, and those of boosters that are left fewer rounds have
+        higher learning rates.
 
     Raises
     ------
@@ -107,8 +111,20 @@ def _inherited(
     kept = [clause for clause in (_clause_left(each, learners) for each in base.forbid) if _can_hold(clause, learners)]
     clauses = [*kept, *(clause for clause in own.forbid if _can_hold(clause, learners))]
     joined = Space(learners, forbid=clauses, checked=False)
-    starts = (fitting(start, joined) for start in base.given_starts)
+    starts = (fitting(_for_fewer_rounds(start, base, joined), joined) for start in base.given_starts)
     return [start for start in starts if start is not None], kept
+
+
+def _for_fewer_rounds(start: Config, base: Space, joined: Space) -> Config:
+    """Return a booster's start with a rate that learns in the joined space's rounds what its own did in the base's."""
+    before, after = (space.learners.get(start.learner, {}).get(ROUNDS) for space in (base, joined))
+    rate, own = joined.learners.get(start.learner, {}).get(RATE), start.params.get(RATE)
+    if not (isinstance(before, Int) and isinstance(after, Int | Fixed) and isinstance(rate, Float)):
+        return start
+    rounds = after.high if isinstance(after, Int) else after.value
+    if not (before.fidelity and isinstance(rounds, int) and 0 < rounds < before.high and own and rate.admits(own)):
+        return start
+    return Config(start.learner, {**start.params, RATE: min(own * before.high / rounds, rate.high)})
 
 
 def fitting(start: Config, space: Space) -> Config | None:

@@ -81,6 +81,30 @@ def test_starts_keep_what_still_fits_and_exists():
     )
 
 
+@pytest.mark.parametrize(
+    ("rounds", "rates"),
+    [
+        (Int(1, 1000, fidelity=True), [0.02, 0.1]),
+        (Fixed(250), [0.08, 0.1]),
+        (Int(1, 20, fidelity=True), [0.1, 0.1]),
+        (Int(1, 4000, fidelity=True), [0.01, 0.06]),
+        (Int(5, 50), [0.1, 0.1]),
+    ],
+)
+def test_starts_of_boosters_learn_as_much_in_fewer_rounds(rounds, rates):
+    parameters = {"learning_rate": Float(5e-3, 0.1, log=True), "max_rounds": Int(1, 2000, fidelity=True)}
+    starts = [{"learning_rate": 0.01}, {"learning_rate": 0.06}]
+    joined = Space({"lightgbm": parameters}, starts=starts) | {"max_rounds": rounds}
+    assert [start.params["learning_rate"] for start in joined.given_starts] == rates
+    assert joined.default("lightgbm") == (Space({"lightgbm": parameters}) | {"max_rounds": rounds}).default("lightgbm")
+
+
+def test_starts_of_networks_keep_their_rates_in_fewer_epochs():
+    parameters = {"learning_rate": Float(1e-4, 0.1, log=True), "epochs": Int(1, 60, fidelity=True)}
+    joined = Space({"mlp": parameters}, starts=[{"learning_rate": 0.01}]) | {"epochs": Int(1, 6, fidelity=True)}
+    assert joined.starts[0].params["learning_rate"] == 0.01
+
+
 def test_starts_that_become_forbidden_or_empty_go():
     assert (MLP | {"batch_size": Int(256, 512, scale="pow2"), "optimizer": Choice(["adamw", "rmsprop"])}).starts == (
         Config("mlp", {"optimizer": "rmsprop", "batch_size": 256, "momentum": 0.5, "steps": 512}),
