@@ -190,7 +190,7 @@ def _write_what_is_open() -> None:
 
     for each in gc.get_objects():
         if issubclass(type(each), io.IOBase):
-            with suppress(Exception):  # closed, full, or somebody's own
+            with suppress(OSError, ValueError):  # full, or closed
                 each.flush()
     with suppress(OSError, AttributeError, TypeError):  # there is no such C library
         ctypes.CDLL(None).fflush(None)
