@@ -107,19 +107,24 @@ leave(SystemExit(3))
 
 
 @pytest.mark.parametrize(
-    ("body", "out"),
+    ("body", "out", "at_once"),
     [
-        ("import sklearn", "saidregistered\n"),
-        ("", "saidregistered\ntorn down\n"),
+        ("import sklearn", "saidregistered\n", True),
+        ("", "saidregistered\n", False),
         (
             "import sklearn; threading.Thread(target=lambda: (time.sleep(1), print('late'))).start()",
-            "saidlate\nregistered\ntorn down\n",
+            "saidlate\nregistered\n",
+            False,
         ),
     ],
 )
-def test_the_program_ends_at_once_but_for_what_is_registered(body: str, out: str, tmp_path: Path) -> None:
+def test_the_program_ends_with_its_code_after_all_that_is_registered(
+    body: str, out: str, at_once: bool, tmp_path: Path
+) -> None:
     process = start("-c", LEAVING.format(body=body), cwd=tmp_path)
-    assert (process.communicate(), process.returncode) == ((out, ""), 3)
+    said, err = process.communicate()
+    assert (said.removesuffix("torn down\n"), err, process.returncode) == (out, "", 3)
+    assert not (at_once and said.endswith("torn down\n"))
 
 
 def test_what_people_s_own_code_has_not_closed_is_written_before_the_end(tmp_path: Path) -> None:
