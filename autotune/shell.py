@@ -156,7 +156,8 @@ def printed_whole() -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             place = error.filename or "stdout, or the folder of temporary files, which TMPDIR names"
-            sys.stderr.write(f"error: {error.strerror}: {place}\n")
+            if sys.stderr:  # None where the shell has closed it
+                sys.stderr.write(f"error: {error.strerror}: {place}\n")
         elif error.errno != errno.EPIPE:
             raise
         raise SystemExit(FAILED) from None

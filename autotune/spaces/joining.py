@@ -122,7 +122,11 @@ def _for_fewer_rounds(start: Config, base: Space, joined: Space) -> Config:
     if not (isinstance(before, Int) and isinstance(after, Int | Fixed) and isinstance(rate, Float)):
         return start
     rounds = after.high if isinstance(after, Int) else after.value
-    if not (before.fidelity and isinstance(rounds, int) and 0 < rounds < before.high and own and rate.admits(own)):
+    if not before.fidelity or any(problem for each in (before, after, rate) for problem in each.problems()):
+        return start
+    if not (isinstance(rounds, int) and 0 < rounds < before.high):
+        return start
+    if not (isinstance(own, int | float) and rate.low <= own <= rate.high):  # no special value, nor one that goes
         return start
     return Config(start.learner, {**start.params, RATE: min(own * before.high / rounds, rate.high)})
 

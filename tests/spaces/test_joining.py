@@ -99,6 +99,24 @@ def test_starts_of_boosters_learn_as_much_in_fewer_rounds(rounds, rates):
     assert joined.default("lightgbm") == (Space({"lightgbm": parameters}) | {"max_rounds": rounds}).default("lightgbm")
 
 
+@pytest.mark.parametrize("value", ["auto", 0.0, 7.0])
+def test_a_special_rate_of_a_start_is_left_as_it_is(value):
+    parameters = {"learning_rate": Float(5e-3, 0.1, special=[value]), "max_rounds": Int(1, 2000, fidelity=True)}
+    joined = Space({"lightgbm": parameters}, starts=[{"learning_rate": value}]) | {"max_rounds": 300}
+    assert joined.starts[0].params["learning_rate"] == value
+
+
+@pytest.mark.parametrize("rounds", ["[1, 'many']", "['few', 2000]", "[9, 2]"])
+def test_wrong_rounds_of_an_included_file_are_an_error_and_no_crash(rounds, tmp_path):
+    (tmp_path / "base.toml").write_text(
+        "version = 1\n[lightgbm]\nlearning_rate = { float = [0.01, 0.1] }\n"
+        f"max_rounds = {{ int = {rounds}, fidelity = true }}\n[[start]]\nlearning_rate = 0.02\n"
+    )
+    (tmp_path / "own.toml").write_text('version = 1\ninclude = ["base.toml"]\n[lightgbm]\nmax_rounds = 300\n')
+    with pytest.raises(SpaceError, match="max_rounds"):
+        read_space(tmp_path / "own.toml")
+
+
 def test_starts_of_networks_keep_their_rates_in_fewer_epochs():
     parameters = {"learning_rate": Float(1e-4, 0.1, log=True), "epochs": Int(1, 60, fidelity=True)}
     joined = Space({"mlp": parameters}, starts=[{"learning_rate": 0.01}]) | {"epochs": Int(1, 6, fidelity=True)}
