@@ -7,7 +7,6 @@ or its input was wrong, 130 when it was interrupted. Nothing heavy is imported b
 from __future__ import annotations
 
 import json
-import os
 import signal
 import sys
 import threading
@@ -48,11 +47,7 @@ class _Tune(click.Group):
     """The group of commands, which turns errors into messages and exit codes."""
 
     def invoke(self, context: click.Context) -> Any:
-        """Run the command that was asked for; a scheduler's SIGTERM ends it as Ctrl-C does.
-
-        OpenMP's threads wait without spinning: on a machine that is busy two that spin are far slower than one.
-        """
-        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+        """Run the command that was asked for; a scheduler's SIGTERM ends it as Ctrl-C does."""
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:

@@ -196,6 +196,13 @@ def available_cores() -> int:
     return int(joblib.cpu_count())
 
 
+def threads_of_each(n_jobs: int) -> int:
+    """Return the threads of each of so many jobs: its share of the cores, or ``OMP_NUM_THREADS`` where that is less."""
+    share = max(1, available_cores() // n_jobs)
+    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # "4,2": 4, and 2 for loops inside those
+    return min(share, int(said)) if said.isdecimal() and int(said) else share
+
+
 def _versions(learners: Mapping[str, Learner[Any]]) -> dict[str, str]:
     """Return the versions of the packages that a run stands on, those of its optional learners among them."""
     optional = sorted({str(learner.requires) for learner in learners.values() if hasattr(learner, "requires")})
@@ -289,7 +296,7 @@ def resources_of(settings: Settings) -> tuple[int, Resources]:
         from autotune.learners.mlp import choose_device
 
         device = choose_device(device)
-    return n_jobs, Resources(threads=max(1, cores // n_jobs), device=device)
+    return n_jobs, Resources(threads=threads_of_each(n_jobs), device=device)
 
 
 def batch_of(settings: Settings, n_jobs: int) -> int | None:

@@ -24,7 +24,7 @@ from autotune.execution.events import Executor, Failed, Refit, Ticket, Unsent, a
 from autotune.execution.serial import Serial
 from autotune.forecast import REPORT_SECONDS, make_forecast
 from autotune.learners.protocol import Model, Resources
-from autotune.plan import Plan, available_cores
+from autotune.plan import Plan, threads_of_each
 from autotune.predictor import MeanOfModels, predict_until
 from autotune.study.records import TrialRecord
 from autotune.study.strategies import trial_seed
@@ -268,7 +268,7 @@ class Shipping:
         seed, steps = trial_seed(self._plan.seed, record.seed_number, "model"), record.step or 1
         resources = self._plan.resources
         if self._plan.deadline == math.inf:  # else as measured
-            resources = Resources(threads=available_cores(), device=resources.device)
+            resources = Resources(threads=threads_of_each(1), device=resources.device)
         refit = Refit(next(self._numbers), record.config, seed, steps, resources, until, everything)
         outcome = train(self._place(record.config), refit)
         if isinstance(outcome, Unsent):  # a model that stays where it was trained

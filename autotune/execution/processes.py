@@ -20,10 +20,6 @@ from typing import Protocol
 
 from autotune.execution.fork_server import ALIVE, FORK, IMPORT, PACKET_BYTES, REAP
 
-WAITING = "OMP_WAIT_POLICY"
-"""Says how threads wait for each other: spinning, as OpenMP's do by default, they take a core that others need, and two
-of them are then ten times slower than one."""
-
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 """What the numeric libraries of a worker read their number of threads from, set in the worker's environment only."""
 
@@ -264,4 +260,4 @@ def _kill_group(leader: int) -> None:
 def _environment(threads: int) -> dict[str, str]:
     """Return the worker's environment: this process's import path, and no more threads than it was given."""
     path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-    return {WAITING: "passive", **os.environ, "PYTHONPATH": path, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
+    return {**os.environ, "PYTHONPATH": path, **dict.fromkeys(THREAD_VARIABLES, str(threads))}
