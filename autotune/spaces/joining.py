@@ -118,15 +118,18 @@ def _inherited(
 def _for_fewer_rounds(start: Config, base: Space, joined: Space) -> Config:
     """Return a booster's start with a rate that learns in the joined space's rounds what its own did in the base's."""
     before, after = (space.learners.get(start.learner, {}).get(ROUNDS) for space in (base, joined))
-    rate, own = joined.learners.get(start.learner, {}).get(RATE), start.params.get(RATE)
-    if not (isinstance(before, Int) and isinstance(after, Int | Fixed) and isinstance(rate, Float)):
+    given, rate = (space.learners.get(start.learner, {}).get(RATE) for space in (base, joined))
+    own = start.params.get(RATE)
+    if not (isinstance(before, Int) and isinstance(after, Int | Fixed)):
+        return start
+    if not (isinstance(given, Float) and isinstance(rate, Float)):
         return start
     rounds = after.high if isinstance(after, Int) else after.value
-    if not before.fidelity or any(problem for each in (before, after, rate) for problem in each.problems()):
+    if not before.fidelity or any(problem for each in (before, after, given, rate) for problem in each.problems()):
         return start
     if not (isinstance(rounds, int) and 0 < rounds < before.high):
         return start
-    if not (isinstance(own, int | float) and rate.low <= own <= rate.high):  # no special value, nor one that goes
+    if not (isinstance(own, int | float) and given.low <= own <= given.high):  # a special value
         return start
     return Config(start.learner, {**start.params, RATE: min(own * before.high / rounds, rate.high)})
 

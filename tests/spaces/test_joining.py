@@ -99,6 +99,13 @@ def test_starts_of_boosters_learn_as_much_in_fewer_rounds(rounds, rates):
     assert joined.default("lightgbm") == (Space({"lightgbm": parameters}) | {"max_rounds": rounds}).default("lightgbm")
 
 
+def test_a_rate_that_a_narrower_range_no_longer_has_is_in_it_again_where_fewer_rounds_raise_it():
+    parameters = {"learning_rate": Float(5e-3, 0.1, log=True), "max_rounds": Int(1, 2000, fidelity=True)}
+    space = Space({"lightgbm": parameters}, starts=[{"learning_rate": 0.01}, {"learning_rate": 0.001}], checked=False)
+    joined = space | {"learning_rate": Float(0.05, 0.3, log=True, default=0.1), "max_rounds": 200}
+    assert [dict(start.params) for start in joined.given_starts] == [{"learning_rate": 0.1}]
+
+
 @pytest.mark.parametrize("value", ["auto", 0.0, 7.0])
 def test_a_special_rate_of_a_start_is_left_as_it_is(value):
     parameters = {"learning_rate": Float(5e-3, 0.1, special=[value]), "max_rounds": Int(1, 2000, fidelity=True)}
