@@ -116,14 +116,17 @@ def _inherited(
 
 
 def _for_fewer_rounds(start: Config, base: Space, joined: Space) -> Config:
-    """Return a booster's start with a rate that learns in the joined space's rounds what its own did in the base's."""
+    """Return a booster's start with a rate that learns in the joined space's rounds what its own did in the base's.
+
+    Its own may be the base's default.
+    """
     before, after = (space.learners.get(start.learner, {}).get(ROUNDS) for space in (base, joined))
     given, rate = (space.learners.get(start.learner, {}).get(RATE) for space in (base, joined))
-    own = start.params.get(RATE)
     if not (isinstance(before, Int) and isinstance(after, Int | Fixed)):
         return start
     if not (isinstance(given, Float) and isinstance(rate, Float)):
         return start
+    own = start.params.get(RATE, given.default)
     rounds = after.high if isinstance(after, Int) else after.value
     if not before.fidelity or any(problem for each in (before, after, given, rate) for problem in each.problems()):
         return start

@@ -96,6 +96,8 @@ class Case:
         The kind of task.
     built_in : str or None
         The space of the discipline of the same result, with its starts, where it is one of autotune's own.
+    changed : tuple of str
+        Parameters that have the case's range in that space too.
     needs_folder : bool
         Whether the table is one of the folder that AUTOTUNE_DATA names.
     """
@@ -110,6 +112,7 @@ class Case:
     opponents: tuple[str, ...] = ("script",)
     kind: str = "binary"
     built_in: str | None = None
+    changed: tuple[str, ...] = ()
     needs_folder: bool = False
 
 
@@ -122,7 +125,8 @@ def space_of(case: Case, discipline: str, seed: int) -> Space:
 
     length = case.lengths[discipline]
     if discipline == "result" and case.built_in:
-        return find_space(case.built_in) | {f"{case.learner}.{case.fidelity}": Int(1, length.horizon, fidelity=True)}
+        changes = {name: case.space[name] for name in case.changed}
+        return find_space(case.built_in) | {**changes, str(case.fidelity): Int(1, length.horizon, fidelity=True)}
     horizon: dict[str, Any] = {}
     if case.fidelity:
         assert length.horizon is not None
@@ -221,7 +225,7 @@ CASES: dict[str, Case] = {
         100_000,
         {"work": Length(20, 30), "result": Length(12, 30, by_default=False)},
         space=FEW_ROUNDS,
-        built_in=None,
+        changed=("learning_rate",),
     ),
     "lightgbm-100k-300": _lightgbm(
         _large, 100_000, {"work": Length(1, 300, by_default=False), "result": Length(12, 300, by_default=False)}

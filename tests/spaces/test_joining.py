@@ -96,6 +96,9 @@ def test_starts_of_boosters_learn_as_much_in_fewer_rounds(rounds, rates):
     starts = [{"learning_rate": 0.01}, {"learning_rate": 0.06}]
     joined = Space({"lightgbm": parameters}, starts=starts) | {"max_rounds": rounds}
     assert [start.params["learning_rate"] for start in joined.given_starts] == rates
+    parameters = {**parameters, "learning_rate": Float(5e-3, 0.1, default=0.01), "num_leaves": Int(2, 99)}
+    joined = Space({"lightgbm": parameters}, starts=[{"num_leaves": 7}]) | {"max_rounds": rounds}
+    assert (joined.starts[0].params["num_leaves"], joined.starts[0].params["learning_rate"]) == (7, rates[0])
     assert joined.default("lightgbm") == (Space({"lightgbm": parameters}) | {"max_rounds": rounds}).default("lightgbm")
 
 
