@@ -27,6 +27,7 @@ The map of the house, from the doors down; a room imports only from rooms below 
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,6 +44,15 @@ if TYPE_CHECKING:
     from autotune.spaces.space import Space
 
 __version__ = "0.1.0"
+
+SPINS = {"GOMP_SPINCOUNT": "2000"}
+"""How often a thread of OpenMP looks whether the others are there before it sleeps: some .1 ms. By default that is
+300,000 times, in which it holds the core that the thread it waits for needs, where others use the machine too; asleep
+at once, it is woken for each of the thousands of loops of a round. A library reads it when it is loaded: one that was
+there before this package waits as it did. Figures: tests/benchmarks/threads.py."""
+
+if not os.environ.get("OMP_WAIT_POLICY"):
+    os.environ.update({**SPINS, **os.environ})
 
 _PUBLIC = {
     "tune": "autotune.api",

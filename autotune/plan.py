@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -199,8 +200,8 @@ def available_cores() -> int:
 def threads_of_each(n_jobs: int) -> int:
     """Return the threads of each of so many jobs: its share of the cores, or ``OMP_NUM_THREADS`` where that is less."""
     share = max(1, available_cores() // n_jobs)
-    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # "4,2": 4, and 2 for loops inside those
-    return min(share, int(said)) if said.isdecimal() and int(said) else share
+    said = re.match(r"\s*0*([1-9][0-9]{0,8})\s*(,|$)", os.environ.get("OMP_NUM_THREADS", ""))  # "4,2": 2 inside of 4
+    return min(share, int(said[1])) if said else share
 
 
 def _versions(learners: Mapping[str, Learner[Any]]) -> dict[str, str]:

@@ -5,22 +5,12 @@ Installed packages add theirs by entry points of the group ``autotune.learners``
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
 from autotune.learners.plug_ins import find_plug_ins, load_plug_in
 from autotune.learners.protocol import Learner
 from autotune.registry import Registry, unknown_name
-
-SPINS = ("GOMP_SPINCOUNT", "2000")
-"""How often a thread of OpenMP looks whether the others are there before it sleeps, some .1 ms; said before the library
-is loaded. By default it is 300,000 times, in which it holds the core that the thread it waits for needs, where others
-use the machine too; asleep at once, it is woken for each of the thousands of loops of a round. Figures:
-tests/benchmarks/threads.py."""
-
-if "OMP_WAIT_POLICY" not in os.environ:
-    os.environ.setdefault(*SPINS)
 
 
 class Learners(Registry[type[Learner[Any]]]):

@@ -14,7 +14,8 @@ from autotune.spaces.forbid import Forbid
 from autotune.spaces.formula import FormulaError
 from autotune.spaces.params import Derived, Fixed, Float, Int, Parameter
 from autotune.spaces.positions import KeyPath
-from autotune.spaces.space import Config, Space
+from autotune.spaces.ranges import is_number
+from autotune.spaces.space import Config, Space, unique
 from autotune.spaces.tree import contradiction, depends_on
 
 RATE, ROUNDS = "learning_rate", "max_rounds"
@@ -111,30 +112,36 @@ def _inherited(
     kept = [clause for clause in (_clause_left(each, learners) for each in base.forbid) if _can_hold(clause, learners)]
     clauses = [*kept, *(clause for clause in own.forbid if _can_hold(clause, learners))]
     joined = Space(learners, forbid=clauses, checked=False)
-    starts = (fitting(_for_fewer_rounds(start, base, joined), joined) for start in base.given_starts)
-    return [start for start in starts if start is not None], kept
+    starts = (_inherited_start(start, base, joined) for start in base.given_starts)
+    return list(unique(start for start in starts if start is not None)), kept
 
 
-def _for_fewer_rounds(start: Config, base: Space, joined: Space) -> Config:
-    """Return a booster's start with a rate that learns in the joined space's rounds what its own did in the base's.
+def _inherited_start(start: Config, base: Space, joined: Space) -> Config | None:
+    """Return what is left of a start, with a rate that learns in fewer rounds what its own did in the base's."""
+    kept, rate = fitting(start, joined), _rate_for_fewer_rounds(start, base, joined)
+    if rate is None or (kept is None and RATE not in start.params):
+        return kept
+    faster = fitting(Config(start.learner, {**start.params, RATE: rate}), joined)
+    return faster if faster is not None and RATE in faster.params else kept
 
-    Its own may be the base's default.
-    """
+
+def _rate_for_fewer_rounds(start: Config, base: Space, joined: Space) -> float | None:
+    """Return the rate, or the default's, times the base's rounds by the joined space's; None where it stays."""
     before, after = (space.learners.get(start.learner, {}).get(ROUNDS) for space in (base, joined))
     given, rate = (space.learners.get(start.learner, {}).get(RATE) for space in (base, joined))
-    if not (isinstance(before, Int) and isinstance(after, Int | Fixed)):
-        return start
-    if not (isinstance(given, Float) and isinstance(rate, Float)):
-        return start
-    own = start.params.get(RATE, given.default)
-    rounds = after.high if isinstance(after, Int) else after.value
-    if not before.fidelity or any(problem for each in (before, after, given, rate) for problem in each.problems()):
-        return start
-    if not (isinstance(rounds, int) and 0 < rounds < before.high):
-        return start
-    if not (isinstance(own, int | float) and given.low <= own <= given.high):  # a special value
-        return start
-    return Config(start.learner, {**start.params, RATE: min(own * before.high / rounds, rate.high)})
+    if not (isinstance(before, Int) and before.fidelity and isinstance(after, Int | Fixed)):
+        return None
+    if given is None or isinstance(given, Derived) or not isinstance(rate, Float):
+        return None
+    if any(problem for each in (before, after, given, rate) for problem in each.problems()):
+        return None
+    own, rounds = start.params.get(RATE, given.default), after.high if isinstance(after, Int) else after.value
+    if not (is_number(own) and is_number(rounds) and 0 < rounds < before.high and given.admits(own)):
+        return None
+    if isinstance(given, Float | Int) and not given.low <= own <= given.high:  # a special value
+        return None
+    learned = min(own * before.high / rounds, rate.high)
+    return learned if rate.step is None or learned < rate.low else rate.at_step(rate.step_of(learned))
 
 
 def fitting(start: Config, space: Space) -> Config | None:

@@ -120,7 +120,7 @@ class Space:
         self.starts: tuple[Config, ...] = ()
         if checked:
             raise_all(self.problems())
-            self.starts = tuple(_unique(self.completed(start.learner, start.params) for start in self.given_starts))
+            self.starts = tuple(unique(self.completed(start.learner, start.params) for start in self.given_starts))
 
     @classmethod
     def from_file(cls, path: str | Path) -> Space:
@@ -197,7 +197,7 @@ class Space:
 
     def first_configurations(self) -> tuple[Config, ...]:
         """Return what is tried before the sampler: each learner's default, then the starts."""
-        return tuple(_unique((*(self.default(learner) for learner in self.learners), *self.starts)))
+        return tuple(unique((*(self.default(learner) for learner in self.learners), *self.starts)))
 
     def active(self, learner: str, values: Mapping[str, Any]) -> Iterator[tuple[str, Parameter]]:
         """Yield the parameters that exist, parents first, while the caller fills `values` in as they come."""
@@ -301,7 +301,8 @@ def _takes(parameter: Parameter, value: Any, values: Mapping[str, Any]) -> bool:
             return parameter.admits(value)
 
 
-def _unique(configs: Any) -> Iterator[Config]:
+def unique(configs: Iterable[Config]) -> Iterator[Config]:
+    """Yield each configuration once, where it comes first."""
     seen: list[tuple[str, str]] = []
     for config in configs:
         key = (config.learner, repr(sorted(config.params.items())))

@@ -20,13 +20,13 @@ from pathlib import Path
 from measuring import machine
 from results import write
 
-from autotune.learners import SPINS
+from autotune import SPINS
 
 WAYS = {
     "one thread": {},
     "OpenMP's default": {"GOMP_SPINCOUNT": "300000"},
     "asleep at once": {"GOMP_SPINCOUNT": "0"},
-    "as autotune": dict([SPINS]),
+    "as autotune": SPINS,
 }
 LOADS = (0, 1, 2)
 

@@ -86,9 +86,9 @@ def test_starts_keep_what_still_fits_and_exists():
     [
         (Int(1, 1000, fidelity=True), [0.02, 0.1]),
         (Fixed(250), [0.08, 0.1]),
-        (Int(1, 20, fidelity=True), [0.1, 0.1]),
+        (Int(1, 20, fidelity=True), [0.1]),
         (Int(1, 4000, fidelity=True), [0.01, 0.06]),
-        (Int(5, 50), [0.1, 0.1]),
+        (Int(5, 50), [0.1]),
     ],
 )
 def test_starts_of_boosters_learn_as_much_in_fewer_rounds(rounds, rates):
@@ -99,7 +99,7 @@ def test_starts_of_boosters_learn_as_much_in_fewer_rounds(rounds, rates):
     parameters = {**parameters, "learning_rate": Float(5e-3, 0.1, default=0.01), "num_leaves": Int(2, 99)}
     joined = Space({"lightgbm": parameters}, starts=[{"num_leaves": 7}]) | {"max_rounds": rounds}
     assert (joined.starts[0].params["num_leaves"], joined.starts[0].params["learning_rate"]) == (7, rates[0])
-    assert joined.default("lightgbm") == (Space({"lightgbm": parameters}) | {"max_rounds": rounds}).default("lightgbm")
+    assert joined.default("lightgbm").params["learning_rate"] == parameters["learning_rate"].default
 
 
 def test_a_rate_that_a_narrower_range_no_longer_has_is_in_it_again_where_fewer_rounds_raise_it():
@@ -107,6 +107,80 @@ def test_a_rate_that_a_narrower_range_no_longer_has_is_in_it_again_where_fewer_r
     space = Space({"lightgbm": parameters}, starts=[{"learning_rate": 0.01}, {"learning_rate": 0.001}], checked=False)
     joined = space | {"learning_rate": Float(0.05, 0.3, log=True, default=0.1), "max_rounds": 200}
     assert [dict(start.params) for start in joined.given_starts] == [{"learning_rate": 0.1}]
+
+
+RATE, ROUNDS = Float(5e-3, 0.1, log=True, default=0.05), Int(1, 2000, fidelity=True)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "start", "changes", "left"),
+    [
+        ({"learning_rate": RATE}, {"n": 150}, {"max_rounds": 1000, "n": Int(2, 31, default=31)}, []),
+        ({"learning_rate": RATE}, {"n": 150}, {"max_rounds": 1000, "n": 31}, []),
+        ({"learning_rate": RATE}, {}, {"max_rounds": 1000, "learning_rate": Float(0.4, 0.9)}, [{}]),
+        ({"learning_rate": RATE}, {}, {"max_rounds": 1000}, [{"learning_rate": 0.1}]),
+        (
+            {"learning_rate": RATE},
+            {"n": 7},
+            {"max_rounds": 1000, "learning_rate": Float(0.01, 0.3, default=0.3)},
+            [{"n": 7, "learning_rate": 0.1}],
+        ),
+        (
+            {"learning_rate": RATE},
+            {"learning_rate": 0.02},
+            {"max_rounds": 200, "learning_rate": Float(0.01, 0.15)},
+            [{"learning_rate": 0.15}],
+        ),
+        (
+            {"learning_rate": Fixed(0.05)},
+            {"n": 7},
+            {"max_rounds": 1000, "learning_rate": Float(0.01, 0.3)},
+            [{"n": 7, "learning_rate": 0.1}],
+        ),
+        (
+            {"learning_rate": Choice([0.01, 0.05])},
+            {"learning_rate": 0.01},
+            {"max_rounds": 1000, "learning_rate": Float(0.01, 0.3)},
+            [{"learning_rate": 0.02}],
+        ),
+        (
+            {"learning_rate": Float(0.01, 1, step=0.01, default=0.03)},
+            {"learning_rate": 0.03, "n": 7},
+            {"max_rounds": 1700},
+            [{"learning_rate": 0.04, "n": 7}],
+        ),
+        (
+            {"learning_rate": RATE, "max_rounds": Int(1, 2000)},
+            {"learning_rate": 0.02},
+            {"max_rounds": 200},
+            [{"learning_rate": 0.02}],
+        ),
+    ],
+    ids=[
+        "nothing of it is left",
+        "nothing is left beside a fixed value",
+        "the raised rate is below the range",
+        "the defaults",
+        "the rate is the base's default",
+        "up to the new range",
+        "a fixed rate",
+        "a choice of rates",
+        "to the nearest step",
+        "rounds that were no horizon",
+    ],
+)
+def test_what_is_left_of_a_booster_s_start_where_rounds_are_fewer(parameters, start, changes, left):
+    space = Space({"lightgbm": {"max_rounds": ROUNDS, **parameters, "n": Int(2, 200, default=31)}}, starts=[start])
+    joined = space | changes
+    assert [dict(each.params) for each in joined.given_starts] == [pytest.approx(each) for each in left]
+
+
+def test_a_start_whose_raised_rate_would_be_forbidden_keeps_its_own():
+    forbid = [{"learning_rate": {"at_least": 0.08}, "n": {"at_least": 100}}]
+    space = Space({"lightgbm": {"learning_rate": RATE, "max_rounds": ROUNDS, "n": Int(2, 200, default=31)}},
+                  starts=[{"n": 150}, {"n": 120, "learning_rate": 0.06}], forbid=forbid)  # fmt: skip
+    left = [dict(start.params) for start in (space | {"max_rounds": 1000}).given_starts]
+    assert left == [{"n": 150}, {"n": 120, "learning_rate": 0.06}]
 
 
 @pytest.mark.parametrize("value", ["auto", 0.0, 7.0])
