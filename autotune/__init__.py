@@ -45,11 +45,11 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-SPINS = {"GOMP_SPINCOUNT": "2000"}
-"""How often a thread of OpenMP looks whether the others are there before it sleeps: some .1 ms. By default that is
-300,000 times, in which it holds the core that the thread it waits for needs, where others use the machine too; asleep
-at once, it is woken for each of the thousands of loops of a round. A library reads it when it is loaded: one that was
-there before this package waits as it did. Figures: tests/benchmarks/threads.py."""
+SPINS = {"GOMP_SPINCOUNT": "2000", "KMP_BLOCKTIME": "1"}
+"""How long a thread of OpenMP looks whether the others are there before it sleeps: some .1 ms with GNU's, 1 ms with
+LLVM's and Intel's. By default it is up to 200 ms, in which it holds the core that the thread it waits for needs, where
+others use the machine too; asleep at once, it is woken for each of the thousands of loops of a round. A library reads
+it when it is loaded: one that was there before this package waits as it did. Figures: tests/benchmarks/threads.py."""
 
 if not os.environ.get("OMP_WAIT_POLICY"):
     os.environ.update({**SPINS, **os.environ})
