@@ -39,6 +39,17 @@ def test_threads_of_openmp_spin_for_a_moment_unless_something_else_was_said(
 
 
 @pytest.mark.parametrize(
+    ("own", "block_time"), [({}, "1"), ({"KMP_BLOCKTIME": "200"}, "200"), ({"OMP_WAIT_POLICY": "active"}, "None")]
+)
+def test_what_other_openmp_libraries_read_is_said_too_but_not_over_people_s_own_words(
+    own: dict[str, str], block_time: str
+) -> None:
+    said = {name: os.environ[name] for name in os.environ if "MP_" not in name} | own
+    code = "import autotune, os; print(os.environ.get('KMP_BLOCKTIME'))"
+    assert subprocess.check_output([sys.executable, "-c", code], env=said, text=True) == f"{block_time}\n"
+
+
+@pytest.mark.parametrize(
     ("said", "n_jobs", "threads"),
     [
         ("", 1, 8),
